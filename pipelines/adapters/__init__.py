@@ -1,0 +1,1 @@
+"""The only modules that know papermill, MLflow, BentoML, the exporters and version control."""

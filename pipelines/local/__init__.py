@@ -1,0 +1,1 @@
+"""The one-machine target: daemon, guardian, gateway (Envoy), hosts, journal."""

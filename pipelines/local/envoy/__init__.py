@@ -1,0 +1,1 @@
+"""The gateway: Envoy, steered by files that it watches."""

@@ -1,0 +1,1 @@
+"""Hosts: the processes that serve versions, started, watched and replaced."""

@@ -1,0 +1,86 @@
+"""train: run the training notebook, find the model it logged, give it the next version number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import NotebookContract
+from pipelines.policy.parameters import read_parameters
+from pipelines.ports import LoggedModel, Ports, Reporter, RunFacts
+from pipelines.stages.execute import declared, execute
+from pipelines.values import ModelConfig, ModelVersion, Parameter, Project, Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A new version, with the notebook that made it and how long that took, in seconds."""
+
+    version: ModelVersion
+    notebook: Path
+    seconds: float
+
+
+def train(project: Project, name: str, texts: Mapping[str, str], ports: Ports, reporter: Reporter) -> Trained:
+    """Train the model `name`; `texts` are parameters as a person typed them.
+
+    Raises:
+        NoSuchModel, BadParameter, NotebookFailed: nothing was registered.
+        NotebookContract: the notebook logged no model, or several.
+    """
+    model = project.model(name)
+    parameters = effective_parameters(model, texts, ports)
+    # Before the run: what the notebook reads is what stands there now.
+    made_from = provenance(project, model, ports)
+    reporter.step(f"training {name}: {model.train.name}")
+    # The notebook's own defaults are left to it: only what differs is injected.
+    given = {name: parameters[name] for name in (*model.parameters, *texts)}
+    execution = execute(project, model, "train", given, ports, reporter)
+    run, logged = _the_model(model, execution.runs, execution.notebook)
+    version = ports.registry.register(name, run, logged, parameters, made_from)
+    return Trained(version, execution.notebook, execution.seconds)
+
+
+def effective_parameters(model: ModelConfig, texts: Mapping[str, str], ports: Ports) -> dict[str, Parameter]:
+    """All parameters of the training notebook: its defaults, the project file's over them, the typed ones over both.
+
+    Raises:
+        BadParameter: a name the notebook does not declare, or a text that is no value of its type.
+    """
+    defaults = declared(ports, model.train)
+    return {**defaults, **model.parameters, **read_parameters(texts, defaults, model.train.name)}
+
+
+def provenance(project: Project, model: ModelConfig, ports: Ports) -> Provenance:
+    """What a version trained now would be made from."""
+    lock = project.lock_file
+    return Provenance(
+        notebook_digest=ports.digests.notebook(model.train),
+        data_digest=ports.digests.files(model.inputs),
+        lock_digest=ports.digests.files([lock]) if lock else "",
+        revision=ports.revisions.revision(project.root),
+    )
+
+
+def _the_model(model: ModelConfig, runs: Sequence[RunFacts], notebook: Path) -> tuple[RunFacts, LoggedModel]:
+    found = [(run, logged) for run in runs for logged in run.models]
+    if model.logged_model is not None:
+        chosen = [pair for pair in found if pair[1].name == model.logged_model]
+        if len(chosen) == 1:
+            return chosen[0]
+    elif len(found) == 1:
+        return found[0]
+    names = ", ".join(repr(logged.name) for _, logged in found)
+    if not found:
+        raise NotebookContract(
+            f"{model.train.name} logged no model",
+            instead="it calls mlflow.<flavour>.log_model once",
+            then=f"The executed notebook is {notebook}.",
+        )
+    wanted = f"none of them, or several, is {model.logged_model!r}" if model.logged_model else "one must be the model"
+    raise NotebookContract(
+        f"{model.train.name} logged {len(found)} models: {names}",
+        instead=wanted,
+        then=f"Set logged_model in [tool.turnout.models.{model.name}] to the name of one.",
+    )

@@ -1,0 +1,183 @@
+"""What is known of a trained version, and what the stages hand to one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from pipelines.values.gates import GateReport, Verdict
+from pipelines.values.manifest import Parity
+from pipelines.values.project import Parameter
+from pipelines.values.refs import Alias, VersionRef
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """Where the code stood.
+
+    Args:
+        system: `git`, `svn`, or `none` outside of both.
+        revision: The commit hash or revision number; empty without a system or before the first commit.
+        dirty: Whether the working copy differs from it.
+    """
+
+    system: str = "none"
+    revision: str = ""
+    dirty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a version was made from; SHA-256 hex digests, empty where there is nothing to digest."""
+
+    notebook_digest: str = ""
+    data_digest: str = ""
+    lock_digest: str = ""
+    revision: Revision = Revision()
+
+
+@dataclass(frozen=True, slots=True)
+class ServingMeasure:
+    """What the packaged bento needed on this machine.
+
+    Args:
+        latency_p95_ms: 95th percentile of sequential one-row requests, in milliseconds.
+        start_seconds: From the start of the process to the first answer.
+        memory_mb: Resident memory of the host afterwards, 10^6 bytes.
+        requests: How many requests the percentile rests on.
+    """
+
+    latency_p95_ms: float
+    start_seconds: float
+    memory_mb: float
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRecord:
+    """A version's bento.
+
+    Args:
+        bento: Its tag, `digits:7`.
+        path: The bento's folder, relative to the project's state folder.
+        flavour: `onnx`, or the MLflow flavour of a native bento.
+        digest: SHA-256 of everything in it that is served; equal inputs give an equal one.
+        reason: Why a native bento carries its framework; empty for `onnx`.
+        parity: The proof, for `onnx`.
+        checks: The gates on the bento itself, judged.
+        forced: The reason given with `--force`, when a gate had not passed.
+    """
+
+    bento: str
+    path: str
+    flavour: str
+    digest: str
+    reason: str = ""
+    parity: Parity | None = None
+    checks: GateReport | None = None
+    forced: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as JSON."""
+        return {
+            "bento": self.bento,
+            "path": self.path,
+            "flavour": self.flavour,
+            "digest": self.digest,
+            "reason": self.reason,
+            "parity": self.parity.as_dict() if self.parity else None,
+            "checks": self.checks.as_dict() if self.checks else None,
+            "forced": self.forced,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `as_dict`."""
+        return cls(
+            bento=data["bento"],
+            path=data["path"],
+            flavour=data["flavour"],
+            digest=data["digest"],
+            reason=data["reason"],
+            parity=Parity(**data["parity"]) if data["parity"] else None,
+            checks=GateReport.from_dict(data["checks"]) if data["checks"] else None,
+            forced=data["forced"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version as the registry knows it.
+
+    Args:
+        ref: Its name.
+        run_id: The MLflow run that trained it.
+        model_uri: Where MLflow finds the model, `models:/m-...`.
+        created: When it was registered, UTC.
+        parameters: What the notebook ran with, its defaults included.
+        metrics: Of the training run, then those of the validation run over them.
+        verdict: Of the last validation; None before the first.
+        aliases: The aliases that point here now.
+        provenance: What it was made from.
+        report: The last gate report.
+        package: Its bento, once packaged.
+        validation_run_id: The MLflow run of the last validation.
+        validation_key: Digest of all that this validation depended on; an equal key gives an equal result.
+    """
+
+    ref: VersionRef
+    run_id: str
+    model_uri: str
+    created: datetime
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    aliases: frozenset[Alias] = frozenset()
+    provenance: Provenance = Provenance()
+    report: GateReport | None = None
+    package: PackageRecord | None = None
+    validation_run_id: str = ""
+    validation_key: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The version as JSON."""
+        return {
+            "ref": str(self.ref),
+            "model": self.ref.model,
+            "version": self.ref.number,
+            "run_id": self.run_id,
+            "created": self.created.isoformat(),
+            "verdict": self.verdict.value if self.verdict else None,
+            "aliases": sorted(alias.value for alias in self.aliases),
+            "metrics": dict(self.metrics),
+            "parameters": dict(self.parameters),
+            "notebook_digest": self.provenance.notebook_digest,
+            "data_digest": self.provenance.data_digest,
+            "lock_digest": self.provenance.lock_digest,
+            "revision": self.provenance.revision.revision,
+            "revision_system": self.provenance.revision.system,
+            "dirty": self.provenance.revision.dirty,
+            "package": self.package.as_dict() if self.package else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a validation run left behind.
+
+    Args:
+        run_id: Its MLflow run.
+        metrics: The metrics it logged.
+        predictions: The per-row table by column, each of shape (rows,); empty when none was logged.
+        inputs: The file with the real validation rows, or None: `.npy`, `.npz`, `.parquet` or `.csv`.
+        key: Digest of all that the validation depended on.
+    """
+
+    run_id: str
+    metrics: Mapping[str, float]
+    predictions: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Path | None = None
+    key: str = ""

@@ -1,0 +1,25 @@
+"""Results as text, HTML and JSON; nothing here reads, writes or knows a widget."""
+
+from pipelines.views.base import View
+from pipelines.views.lists import PruneView, VersionsView
+from pipelines.views.problems import ErrorView
+from pipelines.views.running import DeploymentView, DownView, HistoryView, LogsView, PlanView, StatusView
+from pipelines.views.stages import PackageView, ReportView, ShipView, TrainView, VersionView
+
+__all__ = [
+    "DeploymentView",
+    "DownView",
+    "ErrorView",
+    "HistoryView",
+    "LogsView",
+    "PackageView",
+    "PlanView",
+    "PruneView",
+    "ReportView",
+    "ShipView",
+    "StatusView",
+    "TrainView",
+    "VersionView",
+    "VersionsView",
+    "View",
+]

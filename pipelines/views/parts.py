@@ -1,0 +1,110 @@
+"""Blocks that several views share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from pipelines.values import Alias, Check, ModelVersion, PackageRecord, Provenance, Revision
+from pipelines.views.blocks import (
+    TONES,
+    Block,
+    Cell,
+    Grid,
+    Heading,
+    Line,
+    Scale,
+    Tone,
+    number_text,
+    verdict_cell,
+)
+
+
+def heading(version: ModelVersion, text: str = "") -> Heading:
+    """The version, its verdict and its aliases."""
+    badge = verdict_cell(version.verdict) if version.verdict else None
+    return Heading(f"{version.ref}{text}", badge, alias_text(version.aliases))
+
+
+def alias_text(aliases: Iterable[Alias]) -> str:
+    """Aliases in the order of their weight."""
+    return ", ".join(alias.value for alias in Alias if alias in set(aliases))
+
+
+def values_text(values: Mapping[str, object]) -> str:
+    """Names and values in one line."""
+    return "  ".join(f"{name}={number_text(value)}" for name, value in values.items()) or "none"
+
+
+def provenance_facts(made_from: Provenance) -> list[tuple[str, str]]:
+    """What the version was made from, as far as it is known; digests by their first twelve digits."""
+    digests = (
+        ("notebook", made_from.notebook_digest),
+        ("data", made_from.data_digest),
+        ("environment", made_from.lock_digest),
+    )
+    found = [(name, digest[:12]) for name, digest in digests if digest]
+    return [*found, ("code", revision_text(made_from.revision))] if made_from.revision.system != "none" else found
+
+
+def revision_text(revision: Revision) -> str:
+    """`git 1a2b3c4d5e6f, with changes`."""
+    where = revision.revision[:12] or "before the first commit"
+    return f"{revision.system} {where}{', with changes' if revision.dirty else ''}"
+
+
+def checks_blocks(checks: Iterable[Check]) -> list[Block]:
+    """The table of checks; a check's note stands below it in text, beside it in HTML."""
+    found = list(checks)
+    if not found:
+        return [Line("No gate is set, so nothing was judged.", Tone.UNSURE)]
+    rows = [[Cell(c.name), verdict_cell(c.verdict), _observed(c), Cell(c.required)] for c in found]
+    return [Grid(("check", "verdict", "observed", "required"), rows, [(c.name, c.note) for c in found if c.note])]
+
+
+def _observed(check: Check) -> Cell:
+    if check.observed is None:
+        return Cell("-", is_number=True)
+    text = number_text(check.observed)
+    interval = check.evidence.get("interval")
+    if interval:
+        text = f"{check.observed:.3g} ({interval[0]:.3g} to {interval[1]:.3g})"
+    return Cell(text, TONES[check.verdict], is_number=True, scale=_scale(check))
+
+
+def _scale(check: Check) -> Scale | None:
+    evidence = check.evidence
+    seen = check.observed
+    if seen is None or not math.isfinite(seen):
+        return None
+    if "margin" in evidence:
+        low, high = evidence["interval"]
+        return Scale(seen, -evidence["margin"], None, (low, high))
+    if "max" in evidence:
+        return Scale(seen, evidence.get("min"), evidence["max"])
+    return None
+
+
+def package_facts(package: PackageRecord) -> list[tuple[str, str]]:
+    """The bento, what it holds and how it was proved."""
+    facts = [("bento", package.bento), ("flavour", package.flavour), ("digest", package.digest)]
+    if package.reason:
+        facts.append(("because", package.reason))
+    if package.parity:
+        parity = package.parity
+        same = "" if parity.agreement is None else f", {parity.agreement * 100:.4g} % the same top class"
+        proof = f"at most {parity.max_abs_diff:.2g} apart (allowed {parity.tolerance:.2g}) on {parity.rows} rows{same}"
+        facts.append(("proof", proof))
+    if package.forced:
+        facts.append(("forced", package.forced))
+    return facts
+
+
+def bytes_text(count: int) -> str:
+    """A number of bytes as a person reads it."""
+    amount = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{amount:.3g} {unit}"
+        amount /= 1000
+    raise AssertionError

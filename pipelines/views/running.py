@@ -1,0 +1,222 @@
+"""Views of what runs: the daemon's own words as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pipelines.views.base import View
+from pipelines.views.blocks import Block, Cell, Facts, Grid, Heading, Line, Tone
+
+_HEALTH = {"ready": Tone.GOOD, "starting": Tone.UNSURE, "unhealthy": Tone.BAD, "failed": Tone.BAD}
+_PHASES = {
+    "empty": Tone.PLAIN,
+    "live": Tone.GOOD,
+    "canary": Tone.UNSURE,
+    "shadow": Tone.UNSURE,
+    "baking": Tone.UNSURE,
+}
+_COLUMNS = ("version", "weight", "role", "health", "age", "requests", "failures", "replicas", "memory", "restarts")
+
+
+@dataclass(frozen=True)
+class DeploymentView(View):
+    """One model as it runs after a command; its `str` is the version that carries most of the traffic.
+
+    Args:
+        model: The model.
+        entry: Its part of the status: `url`, `phase`, `versions` by REF and more.
+        said: What the command did, in a sentence.
+    """
+
+    model: str
+    entry: Mapping[str, Any]
+    said: str = ""
+
+    def blocks(self) -> Sequence[Block]:
+        """What was done, then the table of the versions."""
+        return [*([Line(self.said)] if self.said else []), *model_blocks(self.model, self.entry)]
+
+    def document(self) -> Mapping[str, Any]:
+        """The model's entry, with its name."""
+        return {"model": self.model, **self.entry}
+
+    def __str__(self) -> str:
+        versions = self.entry.get("versions", {})
+        return max(versions, key=lambda ref: versions[ref]["weight"], default=self.model)
+
+
+@dataclass(frozen=True)
+class StatusView(View):
+    """All that runs.
+
+    Args:
+        status: As the daemon reports it: `models`, by name.
+    """
+
+    status: Mapping[str, Any]
+
+    def blocks(self) -> Sequence[Block]:
+        """A table for each model."""
+        models = self.status["models"]
+        if not models:
+            return [Line("Nothing is deployed; `turnout deploy REF` starts a packaged version.")]
+        return [block for name, entry in models.items() for block in model_blocks(name, entry)]
+
+    def document(self) -> Mapping[str, Any]:
+        """`models`, by name."""
+        return self.status
+
+
+@dataclass(frozen=True)
+class PlanView(View):
+    """What a command would do.
+
+    Args:
+        model: The model.
+        steps: In words, in their order; none when all is so already.
+    """
+
+    model: str
+    steps: Sequence[str]
+
+    def blocks(self) -> Sequence[Block]:
+        """The steps, numbered."""
+        if not self.steps:
+            return [Line(f"Nothing to do: {self.model} is so already.")]
+        rows = [[Cell(str(number), is_number=True), Cell(step)] for number, step in enumerate(self.steps, 1)]
+        return [Line("This would be done; nothing was changed."), Grid(("step", "what"), rows)]
+
+    def document(self) -> Mapping[str, Any]:
+        """`model`, `dry_run` and `steps`."""
+        return {"model": self.model, "dry_run": True, "steps": list(self.steps)}
+
+
+@dataclass(frozen=True)
+class DownView(View):
+    """What was stopped.
+
+    Args:
+        models: The models that served; None when nothing ran.
+        is_dry: Whether nothing was stopped yet.
+    """
+
+    models: Sequence[str]
+    is_dry: bool = False
+
+    def blocks(self) -> Sequence[Block]:
+        """One sentence."""
+        named = ", ".join(self.models)
+        if self.is_dry:
+            return [Line(f"This would stop {named or 'the runtime; nothing serves'}.")]
+        return [Line(f"Stopped: {named}; `turnout up` brings back what was live." if named else "Nothing runs.")]
+
+    def document(self) -> Mapping[str, Any]:
+        """`stopped` and `dry_run`."""
+        return {"stopped": list(self.models), "dry_run": self.is_dry}
+
+
+@dataclass(frozen=True)
+class LogsView(View):
+    """The last lines that hosts, gateway and daemon wrote."""
+
+    lines: Sequence[str]
+
+    def blocks(self) -> Sequence[Block]:
+        """A sentence a line."""
+        return [Line(line) for line in self.lines] or [Line("Nothing was written yet.")]
+
+    def text(self, width: int = 100, *, color: bool = False) -> str:
+        """The lines as they were written, for `grep`."""
+        del width, color
+        return "\n".join(self.lines) if self.lines else "Nothing was written yet."
+
+    def document(self) -> Mapping[str, Any]:
+        """`lines`."""
+        return {"lines": list(self.lines)}
+
+
+@dataclass(frozen=True)
+class HistoryView(View):
+    """What happened to a model, the latest first.
+
+    Args:
+        model: The model.
+        events: Each with `at`, `actor`, `action`, `to` and `reason`, as the journal has them.
+    """
+
+    model: str
+    events: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+    def blocks(self) -> Sequence[Block]:
+        """A row an event."""
+        if not self.events:
+            return [Line(f"Nothing has happened to {self.model} yet.")]
+        columns = ("at (UTC)", "action", "from", "to", "by", "reason")
+        return [Grid(columns, [_event(event) for event in self.events])]
+
+    def document(self) -> Mapping[str, Any]:
+        """`model` and `events`."""
+        return {"model": self.model, "events": [dict(event) for event in self.events]}
+
+
+def model_blocks(name: str, entry: Mapping[str, Any]) -> list[Block]:
+    """A model's card: its versions and whatever is under way."""
+    phase = str(entry["phase"])
+    versions: Mapping[str, Mapping[str, Any]] = entry["versions"]
+    blocks: list[Block] = [Heading(name, Cell(phase, _PHASES.get(phase, Tone.PLAIN), is_badge=True), str(entry["url"]))]
+    if versions:
+        blocks.append(Grid(_COLUMNS, [_row(ref, version) for ref, version in versions.items()]))
+    facts = []
+    if entry.get("operation"):
+        facts.append(("under way", operation_text(entry["operation"])))
+    if entry.get("bake_until"):
+        facts.append(("baking until", _moment(entry["bake_until"])))
+    facts += [("quarantined", f"{ref}: {reason}") for ref, reason in (entry.get("quarantined") or {}).items()]
+    return [*blocks, Facts(facts)] if facts else blocks
+
+
+def operation_text(operation: Mapping[str, Any]) -> str:
+    """`deploy, step 3 of 6: route ...`, with as much as is known."""
+    step, steps = operation.get("step"), operation.get("steps")
+    where = f", step {step} of {steps}" if step and steps else ""
+    return f"{operation.get('verb', 'an operation')}{where}"
+
+
+def age_text(seconds: float) -> str:
+    """`12 s`, `3 min`, `5 h` or `2 d`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _row(ref: str, version: Mapping[str, Any]) -> list[Cell]:
+    failures = int(version["failures"])
+    return [
+        Cell(ref),
+        Cell(f"{version['weight']} %", is_number=True),
+        Cell(str(version["role"])),
+        Cell(str(version["health"]), _HEALTH.get(str(version["health"]), Tone.PLAIN), is_badge=True),
+        Cell("-" if version["age_seconds"] is None else age_text(version["age_seconds"]), is_number=True),
+        Cell(str(version["requests"]), is_number=True),
+        Cell(str(failures), Tone.BAD if failures else Tone.PLAIN, is_number=True),
+        Cell(str(version["replicas"]), is_number=True),
+        Cell(f"{version['memory_mb']:.0f} MB", is_number=True),
+        Cell(str(version["restarts"]), is_number=True),
+    ]
+
+
+def _event(event: Mapping[str, Any]) -> list[Cell]:
+    names = ("action", "from", "to", "actor", "reason")
+    return [Cell(_moment(event["at"])), *(Cell(_short(event.get(name))) for name in names)]
+
+
+def _short(value: object) -> str:
+    return "-" if value in (None, "") else str(value)
+
+
+def _moment(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,110 @@
+"""Which adapter stands behind each port: the only module that names them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.ports import Catalogue, Ports, Registry
+from pipelines.stages.resolve import Control
+from pipelines.values import Project
+
+if TYPE_CHECKING:
+    from pipelines.local.daemon import Parts
+    from pipelines.place import Place
+    from pipelines.project import Watched
+
+
+def local_ports(project: Project) -> Ports:
+    """The real world on this machine, its state below `project.state`.
+
+    Nothing heavy is imported until a port is used.
+    """
+    from pipelines.adapters.clock import SystemClock
+    from pipelines.adapters.digests import FileDigests
+    from pipelines.adapters.executions import ExecutionFolder
+    from pipelines.adapters.hosts import ForegroundHosts
+    from pipelines.adapters.mlflow_registry import MlflowRegistry
+    from pipelines.adapters.packaging.packager import BentoPackager
+    from pipelines.adapters.papermill_runner import PapermillRunner
+    from pipelines.adapters.revisions import CodeRevisions
+
+    clock = SystemClock()
+    return Ports(
+        runner=PapermillRunner(),
+        registry=MlflowRegistry(project.state),
+        packager=BentoPackager(project.state, project.root),
+        hosts=ForegroundHosts(),
+        executions=ExecutionFolder(project.state / "runs", clock),
+        revisions=CodeRevisions(),
+        digests=FileDigests(),
+        clock=clock,
+        catalogue=local_catalogue(project.state),
+    )
+
+
+def local_control(root: Path, state: Path, registry: Callable[[], Registry]) -> Control:
+    """What changes the versions that run on this machine: the project's daemon, started when it is needed."""
+    from pipelines.local.client import DaemonClient
+
+    return Control(DaemonClient(root, state), local_catalogue(state), registry)
+
+
+def local_daemon(place: Place) -> int:
+    """Be the project's daemon until told to end; return the exit code."""
+    from pipelines.local.daemon import run
+
+    return run(place.root, place.state, lambda: _daemon_parts(place))
+
+
+def _daemon_parts(place: Place) -> Parts:
+    import psutil
+
+    from pipelines.adapters.clock import SystemClock
+    from pipelines.local.daemon import Parts
+    from pipelines.local.target import LocalTarget
+
+    # All of the project file takes half a second to check: a dead daemon must be replaced sooner than that.
+    project = cache(lambda: _watched(place.root))
+    port = place.port if type(place.port) is int and 0 < place.port < 65536 else project().now().port
+
+    def courier(kind: str, body: Mapping[str, Any]) -> Sequence[str] | None:
+        # Versions made without MLflow have no alias there.
+        if kind != "champion" or not (place.state / "mlflow.db").exists():
+            return None
+        return [sys.executable, "-P", "-m", "pipelines.cli", "champion", str(body["ref"])]
+
+    return Parts(
+        target=LocalTarget.of(place.root, place.state, port),
+        catalogue=local_catalogue(place.state),
+        clock=SystemClock(),
+        rollout=lambda model: project().now().model(model).rollout,
+        url=lambda model: f"http://127.0.0.1:{port}/{model}",
+        courier=courier,
+        available_mb=lambda: psutil.virtual_memory().available / 1e6,
+        logs=place.state / "logs",
+        prepare=project,
+    )
+
+
+def _watched(root: Path) -> Watched:
+    from pipelines.project import Watched, read_project
+
+    return Watched(read_project(root))
+
+
+def local_catalogue(state: Path) -> Catalogue:
+    """The packaged versions below a state folder."""
+    from pipelines.adapters.catalogue import FileCatalogue
+
+    return FileCatalogue(state, _digest)
+
+
+def _digest(sources: Path) -> str:
+    # All that packages comes with this import, and only a start needs it.
+    from pipelines.adapters.packaging.digest import bento_digest
+
+    return bento_digest(sources)

@@ -1,0 +1,558 @@
+"""MLflow's registry beyond the contract: several processes, moved folders, broken files, and what MLflow says."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pipelines.adapters.mlflow_registry import MlflowRegistry, reader
+from pipelines.adapters.mlflow_registry.client import open_client, quiet
+from pipelines.adapters.mlflow_registry.failures import told
+from pipelines.adapters.mlflow_registry.store import Store
+from pipelines.adapters.papermill_runner import PapermillRunner
+from pipelines.errors import BadProject, Busy, NoSuchVersion, NotebookContract, StorageFailed, TurnoutError
+from pipelines.ports import NotebookJob, RunFacts
+from pipelines.values import Check, Evidence, GateReport, ModelVersion, Provenance, Verdict
+from tests.adapters.mlflow_runs import log_run
+from tests.fakes import FakeRun
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = ROOT / "tests" / "notebooks"
+
+
+def trained(registry: MlflowRegistry, tag: str = "tag", experiment: str = "") -> RunFacts:
+    """A run that logged a model."""
+    log_run(registry.environment(tag), FakeRun({"accuracy": 0.9}), experiment)
+    return registry.runs(tag)[-1]
+
+
+def registered(registry: MlflowRegistry, tag: str = "tag", experiment: str = "") -> ModelVersion:
+    """A version."""
+    run = trained(registry, tag, experiment)
+    return registry.register("digits", run, run.models[0], {"epochs": 8}, Provenance("n"))
+
+
+def files_below(folder: Path) -> set[str]:
+    """All files, by their path in the folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+# Several processes.
+
+RACE = """
+import json, os, sys
+from pathlib import Path
+
+import mlflow.store.model_registry.sqlalchemy_store
+import mlflow.store.tracking.sqlalchemy_store
+from pipelines.adapters.mlflow_registry import MlflowRegistry
+from pipelines.values import Provenance
+from tests.adapters.mlflow_runs import log_run
+from tests.fakes import FakeRun
+
+state, count = Path(sys.argv[1]), int(sys.argv[2])
+go, ready = os.pipe()
+children = []
+for number in range(count):
+    child = os.fork()
+    if child == 0:
+        os.close(ready)
+        os.read(go, 1)  # returns when the parent closes its end: all begin at once
+        registry = MlflowRegistry(state)
+        log_run(registry.environment(f"tag-{number}"), FakeRun())
+        (run,) = registry.runs(f"tag-{number}")
+        for _ in range(4):
+            version = registry.register("digits", run, run.models[0], {"number": number}, Provenance())
+        registry.set_champion(version.ref)
+        os._exit(0)
+    children.append(child)
+os.close(go)
+os.close(ready)
+print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]))
+"""
+
+
+def test_eight_processes_begin_at_once_in_a_fresh_project(tmp_path: Path) -> None:
+    """Each finds a whole store, writes into it and gets numbers of its own; nothing is said on stderr."""
+    state = tmp_path / ".turnout"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", RACE, str(state), "8"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == [0] * 8
+    versions = MlflowRegistry(state).versions("digits")
+    assert [version.ref.number for version in versions] == list(range(32, 0, -1))
+    assert sum("champion" in version.aliases for version in versions) == 1
+    assert len({version.parameters["number"] for version in versions}) == 8
+
+
+def test_a_killed_creation_is_begun_again(tmp_path: Path) -> None:
+    """What a process left half-made does not matter, nor does an empty file in the store's place."""
+    state = tmp_path / ".turnout"
+    state.mkdir()
+    (state / "mlflow.db.new").write_bytes(b"half a store")
+    (state / "mlflow.db.new-journal").write_bytes(b"half a journal")
+    (state / "mlflow.db").touch()
+    registry = MlflowRegistry(state)
+    assert registered(registry).ref.number == 1
+    assert {path.name for path in state.iterdir()} == {"mlflow.db", "artifacts", "mlflow.lock"}
+
+
+# Notebooks in real kernels.
+
+
+def run_notebook(state: Path, registry: MlflowRegistry, name: str) -> Path:
+    """Run a test notebook in a folder of its own; return the folder."""
+    home = state.parent / "notebooks"
+    home.mkdir(exist_ok=True)
+    shutil.copy(NOTEBOOKS / "odd" / name, home)
+    output = state / "runs" / name
+    PapermillRunner().run(NotebookJob(home / name, output, state.parent, {}, registry.environment(name)), print)
+    return home
+
+
+@pytest.mark.parametrize("name", ["own_experiment.ipynb", "two_runs.ipynb"])
+def test_a_notebooks_runs_are_found_and_nothing_lies_beside_it(state: Path, name: str) -> None:
+    """With an experiment and autolog of its own, or with two runs: the model is found, all files are in the store."""
+    registry = MlflowRegistry(state)
+    home = run_notebook(state, registry, name)
+    runs = registry.runs(name)
+    assert len(runs) == (2 if name == "two_runs.ipynb" else 1)
+    ((run, logged),) = [(run, model) for run in runs for model in run.models]
+    assert run.metrics
+    assert run.parameters
+    version = registry.register("digits", run, logged, {}, Provenance())
+    assert registry.local_model(version).is_relative_to(state / "artifacts")
+    assert files_below(home) == {name}
+    assert {path.name for path in state.parent.iterdir()} == {".turnout", "notebooks"}
+
+
+def test_a_model_is_loaded_by_its_uri_with_nothing_but_the_environment(state: Path) -> None:
+    """`models:/m-...`, as a validation notebook gets it, leads to the files in the store."""
+    registry = MlflowRegistry(state)
+    version = registered(registry)
+    code = "import sys, mlflow; print(mlflow.artifacts.download_artifacts(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, version.model_uri],
+        env={**os.environ, **registry.environment("tag")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert Path(done.stdout.strip()).resolve() == registry.local_model(version)
+
+
+def test_the_environment_ties_a_kernel_to_this_registry_alone(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs, experiments and models that this process happens to have active are not handed on; its own tags are."""
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_ACTIVE_MODEL_ID"):
+        monkeypatch.setenv(name, "of another store")
+    monkeypatch.setenv("MLFLOW_RUN_CONTEXT", '{"team": "blue"}')
+    environment = MlflowRegistry(state).environment("tag-1")
+    assert environment["MLFLOW_TRACKING_URI"] == environment["MLFLOW_REGISTRY_URI"] == f"sqlite:///{state}/mlflow.db"
+    assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert json.loads(environment["MLFLOW_RUN_CONTEXT"]) == {"team": "blue", "turnout.execution": "tag-1"}
+    assert [environment[name] for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_ACTIVE_MODEL_ID")] == [
+        ""
+    ] * 3
+    monkeypatch.setenv("MLFLOW_RUN_CONTEXT", "no JSON")
+    environment = MlflowRegistry(state).environment("tag-1")
+    assert json.loads(environment["MLFLOW_RUN_CONTEXT"]) == {"turnout.execution": "tag-1"}
+
+
+# Folders.
+
+
+@pytest.mark.parametrize("name", ["my project #1", "100% ü", "it's"])
+def test_a_projects_folder_may_have_an_odd_name(mlflow_template: Path, tmp_path: Path, name: str) -> None:
+    """Spaces, hashes, percent signs, quotes and umlauts: written, read and removed like any other."""
+    state = Path(shutil.copytree(mlflow_template, tmp_path / name / ".turnout"))
+    registry = MlflowRegistry(state)
+    one = registered(registry, experiment="mine")
+    registered(registry, "other")
+    assert registry.local_model(one).is_relative_to(state / "artifacts")
+    assert registry.delete(one.ref) > 1000
+    assert {path.name for path in tmp_path.iterdir()} == {name}
+
+
+@pytest.mark.parametrize("name", ["what?", "a%20b"])
+def test_a_folder_that_mlflow_cannot_open_is_named(tmp_path: Path, name: str) -> None:
+    """MLflow would wait a hundred seconds, or make a folder of another name: refused at once, nothing is made."""
+    with pytest.raises(BadProject, match="Rename the folder"):
+        MlflowRegistry(tmp_path / name / ".turnout").environment("tag")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_moved_project_finds_its_models(state: Path) -> None:
+    """MLflow keeps absolute paths: after a move the old ones are corrected, and new files go to the new place."""
+    version = registered(MlflowRegistry(state), experiment="mine")
+    moved = state.parent.with_name("moved") / ".turnout"
+    state.parent.rename(moved.parent)
+    registry = MlflowRegistry(moved)
+    assert registry.local_model(registry.get(version.ref)).is_relative_to(moved)
+    again = registered(registry, "again", experiment="mine")
+    fresh = registered(registry, "fresh", experiment="another")
+    assert all(registry.local_model(each).is_relative_to(moved) for each in (again, fresh))
+    assert not state.parent.exists()
+    assert registry.delete(version.ref) > 1000
+
+
+def test_removing_in_a_copy_leaves_the_original(state: Path) -> None:
+    """A copied project owns its copies, and nothing of the project it came from."""
+    original = MlflowRegistry(state)
+    version = registered(original)
+    registered(original, "second")
+    before = files_below(state / "artifacts")
+    copy = Path(shutil.copytree(state, state.parent.with_name("copy") / ".turnout"))
+    assert MlflowRegistry(copy).delete(version.ref) > 1000
+    assert files_below(state / "artifacts") == before
+    assert original.local_model(version).is_dir()
+
+
+# What MLflow says.
+
+
+def test_what_is_read_from_the_tables_is_what_mlflow_says(state: Path) -> None:
+    """Versions, tags, aliases, metrics and places are those that MLflow's own client reports."""
+    registry = MlflowRegistry(state)
+    for number in range(3):
+        registered(registry, f"tag-{number}", experiment="mine" if number else "")
+    registry.set_champion(registry.versions("digits")[1].ref)
+    with quiet():
+        client = open_client(registry.environment("tag")["MLFLOW_TRACKING_URI"])
+        said = sorted(client.search_model_versions("name = 'digits'"), key=lambda version: -int(version.version))
+        runs = [client.get_run(version.run_id) for version in said]
+        models = [
+            client.get_logged_model(version.tags["turnout.model_uri"].removeprefix("models:/")) for version in said
+        ]
+        champion = client.get_model_version_by_alias("digits", "champion").version
+    ours = registry.versions("digits")
+    assert [version.ref.number for version in ours] == [int(version.version) for version in said]
+    assert [version.run_id for version in ours] == [version.run_id for version in said]
+    assert [version.metrics for version in ours] == [run.data.metrics for run in runs]
+    assert [round(version.created.timestamp() * 1000) for version in ours] == [v.creation_timestamp for v in said]
+    assert [registry.local_model(version).as_uri() for version in ours] == [model.artifact_location for model in models]
+    assert [version.ref.number for version in ours if "champion" in version.aliases] == [int(champion)]
+    assert {run.data.tags["turnout.version"] for run in runs} == {"digits@1", "digits@2", "digits@3"}
+
+
+def test_reading_versions_takes_the_same_few_queries_whatever_their_number(state: Path) -> None:
+    """Two hundred versions cost as many statements as one."""
+    registry = MlflowRegistry(state)
+    run = trained(registry)
+    store = Store(state)
+
+    def statements() -> int:
+        said: list[str] = []
+        with store.reading() as base:
+            base.set_trace_callback(said.append)
+            assert reader.read_versions(store, base, "digits")
+        return len(said)
+
+    registry.register("digits", run, run.models[0], {}, Provenance())
+    for_one = statements()
+    for _ in range(4):
+        version = registry.register("digits", run, run.models[0], {}, Provenance())
+        registry.record_report(GateReport(version.ref, ()), Evidence(run.run_id, {}))
+    assert statements() == for_one <= 6
+
+
+def test_versions_are_read_without_mlflow(state: Path) -> None:
+    """Neither the import nor reading loads MLflow, pandas or SQLAlchemy."""
+    registered(MlflowRegistry(state))
+    code = (
+        "import sys; from pathlib import Path; from pipelines.adapters.mlflow_registry import MlflowRegistry\n"
+        "assert MlflowRegistry(Path(sys.argv[1])).versions('digits')\n"
+        "print([name for name in ('mlflow', 'pandas', 'sqlalchemy', 'numpy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(state)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_versions_that_others_registered_are_not_ours(state: Path) -> None:
+    """What a notebook registers by itself has a number in MLflow, and is no version of Turnout's."""
+    registry = MlflowRegistry(state)
+    run = trained(registry)
+    with quiet():
+        client = open_client(registry.environment("tag")["MLFLOW_TRACKING_URI"])
+        client.create_registered_model("digits")
+        client.create_model_version("digits", str(state), run.run_id)
+        client.set_registered_model_alias("digits", "somebodys", "1")
+    assert registry.versions("digits") == []
+    version = registry.register("digits", run, run.models[0], {}, Provenance())
+    assert [each.ref.number for each in registry.versions("digits")] == [version.ref.number] == [2]
+
+
+def test_a_report_longer_than_a_tag_is_read_from_the_run(state: Path) -> None:
+    """MLflow's tags end at 100,000 characters: a longer report stands in the validation run's gates.json."""
+    registry = MlflowRegistry(state)
+    version = registered(registry)
+    checks = tuple(Check(f"gate-{n}", Verdict.PASS, 1.0, ">= 0", {"why": "x" * 1000}) for n in range(150))
+    report = GateReport(version.ref, checks)
+    validation = trained(registry, "validation")
+    assert registry.record_report(report, Evidence(validation.run_id, {})).report == report
+    (file,) = state.rglob("turnout/gates.json")
+    assert len(json.loads(file.read_text())["checks"]) == 150
+    file.unlink()
+    with pytest.raises(StorageFailed, match=r"gates\.json"):
+        registry.versions("digits")
+
+
+# Removing.
+
+
+def test_runs_and_models_that_another_version_needs_stay(state: Path) -> None:
+    """Two versions of one run: removing the first leaves the run and the model to the second."""
+    registry = MlflowRegistry(state)
+    run = trained(registry)
+    one, two = (registry.register("digits", run, run.models[0], {}, Provenance()) for _ in range(2))
+    assert registry.delete(one.ref) == 0
+    assert registry.local_model(two).is_dir()
+    assert registry.runs("tag") == [run]
+
+
+def test_removing_frees_all_that_the_executions_left(state: Path) -> None:
+    """Helper runs of the training, earlier validations and attached files go as well; no other file does."""
+    registry = MlflowRegistry(state)
+    kept = registered(registry, "kept")
+    before = files_below(state / "artifacts")
+    log_run(registry.environment("doomed"), FakeRun({"tried": 1}, models=("draft",)))
+    doomed = registered(registry, "doomed")
+    for _ in range(2):
+        validation = trained(registry, "validation")
+        registry.record_report(GateReport(doomed.ref, ()), Evidence(validation.run_id, {}))
+        registry.attach(validation.run_id, NOTEBOOKS / "odd" / "speaks.ipynb", "notebooks/validate")
+    latest = registered(registry, "latest")
+    latest_files = {path for path in files_below(state / "artifacts") if latest.model_uri.rpartition("/")[2] in path}
+    size = sum((state / "artifacts" / path).stat().st_size for path in files_below(state / "artifacts"))
+    freed = registry.delete(doomed.ref)
+    assert files_below(state / "artifacts") == before | latest_files
+    assert size - freed == sum((state / "artifacts" / path).stat().st_size for path in before | latest_files)
+    assert (registry.runs("doomed"), registry.runs("validation")) == ([], [])
+    assert registry.get(kept.ref).run_id == kept.run_id
+
+
+def test_files_that_a_person_keeps_elsewhere_stay(state: Path, tmp_path: Path) -> None:
+    """An experiment with a place of its own outside of the state folder: its files are not Turnout's to remove."""
+    registry = MlflowRegistry(state)
+    with quiet():
+        client = open_client(registry.environment("tag")["MLFLOW_TRACKING_URI"])
+        client.create_experiment("elsewhere", artifact_location=(tmp_path / "elsewhere").as_uri())
+    version = registered(registry, experiment="elsewhere")
+    registered(registry, "second")
+    before = files_below(tmp_path / "elsewhere")
+    assert registry.local_model(version).is_relative_to(tmp_path / "elsewhere")
+    assert registry.delete(version.ref) == 0
+    assert files_below(tmp_path / "elsewhere") == before != set()
+
+
+def test_a_removal_that_the_registry_refuses_leaves_all_as_it_was(state: Path) -> None:
+    """The files were moved aside already: they come back, and the version with them."""
+    registry = MlflowRegistry(state)
+    ref = registered(registry).ref
+    registered(registry, "second")
+    before, version = files_below(state / "artifacts"), registry.get(ref)
+    with closing(sqlite3.connect(state / "mlflow.db")) as base, base:
+        base.execute(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON model_versions BEGIN SELECT raise(ABORT, 'not today'); END"
+        )
+    with pytest.raises(StorageFailed, match="not today"):
+        registry.delete(ref)
+    assert files_below(state / "artifacts") == before
+    assert registry.get(ref) == version
+    with closing(sqlite3.connect(state / "mlflow.db")) as base, base:
+        base.execute("DROP TRIGGER refuse")
+    assert registry.delete(ref) > 1000
+
+
+# What can go wrong with a store.
+
+
+@pytest.mark.parametrize("content", [b"no database " * 100, b"SQLite format 3\0" + bytes(5000)])
+def test_a_broken_store_is_named_with_what_to_do(state: Path, content: bytes) -> None:
+    """Reading and writing say which file is broken, and neither makes it worse."""
+    registry = MlflowRegistry(state)
+    (state / "mlflow.db").write_bytes(content)
+    for attempt in (
+        lambda: registry.versions("digits"),
+        lambda: registry.environment("tag"),
+        lambda: registry.runs("t"),
+    ):
+        with pytest.raises(StorageFailed, match=r"mlflow\.db is no readable MLflow store.*move it away"):
+            attempt()
+    assert (state / "mlflow.db").read_bytes() == content
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    """A SQLite file without MLflow's tables is not filled with them."""
+    state = tmp_path / ".turnout"
+    state.mkdir()
+    with closing(sqlite3.connect(state / "mlflow.db")) as base, base:
+        base.execute("CREATE TABLE mine (x)")
+    before = (state / "mlflow.db").read_bytes()
+    with pytest.raises(StorageFailed, match="it has no table experiments"):
+        MlflowRegistry(state).environment("tag")
+    assert (state / "mlflow.db").read_bytes() == before
+
+
+def test_a_store_of_another_release_is_answered_with_the_command(state: Path) -> None:
+    """MLflow refuses a schema that is not its own: the error names the command that upgrades it."""
+    registry = MlflowRegistry(state)
+    run = trained(registry)
+    with closing(sqlite3.connect(state / "mlflow.db")) as base, base:
+        base.execute("UPDATE alembic_version SET version_num = 'cc1f77228345'")
+    other = state.with_name("other")  # MLflow checks the schema once for each path and process
+    shutil.copytree(state, other)
+    with pytest.raises(StorageFailed, match=r"another release of MLflow.*mlflow db upgrade sqlite:///"):
+        MlflowRegistry(other).register("digits", run, run.models[0], {}, Provenance())
+
+
+def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """A file in its place: told with the path."""
+    (tmp_path / ".turnout").write_text("in the way")
+    with pytest.raises(StorageFailed, match=r"\.turnout while opening the registry"):
+        MlflowRegistry(tmp_path / ".turnout").environment("tag")
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from pipelines.adapters.mlflow_registry import MlflowRegistry
+from pipelines.errors import StorageFailed
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+try:
+    MlflowRegistry(Path(sys.argv[1])).environment("tag")
+except StorageFailed as failed:
+    print(failed)
+"""
+
+
+def test_a_full_disk_leaves_no_half_made_store(tmp_path: Path) -> None:
+    """The store does not fit: the error says so, and the next process begins anew."""
+    state = tmp_path / ".turnout"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FULL_DISK, str(state)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "mlflow.db" in done.stdout
+    assert done.stderr == ""
+    assert files_below(state) <= {"mlflow.lock"}
+
+
+def _busy(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "a.db")) as one, closing(sqlite3.connect(folder / "a.db", timeout=0)) as two:
+        one.execute("CREATE TABLE t (x)")
+        one.execute("BEGIN EXCLUSIVE")
+        two.execute("INSERT INTO t VALUES (1)")
+
+
+def _full(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "a.db")) as base:
+        base.execute("PRAGMA max_page_count = 2")
+        base.execute("CREATE TABLE t (x)")
+        base.execute("INSERT INTO t VALUES (zeroblob(100000))")
+
+
+def _readonly(folder: Path) -> None:
+    (folder / "a.db").touch()
+    with closing(sqlite3.connect(f"file:{folder / 'a.db'}?mode=ro", uri=True)) as base:
+        base.execute("CREATE TABLE t (x)")
+
+
+def _missing(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "nowhere" / "a.db")):
+        pass
+
+
+def _no_table(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "a.db")) as base:
+        base.execute("SELECT * FROM runs")
+
+
+def _as_mlflow_does(produce: Callable[[Path], None], folder: Path) -> None:
+    import sqlalchemy
+
+    with quiet():
+        from mlflow.exceptions import MlflowException
+    try:
+        try:
+            produce(folder)
+        except sqlite3.Error as error:
+            raise sqlalchemy.exc.OperationalError("statement", {}, error) from error
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        raise MlflowException(str(error)) from error
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+@pytest.mark.parametrize(
+    ("produce", "kind", "said"),
+    [
+        (_busy, Busy, "locked by another process"),
+        (_full, StorageFailed, "the disk is full.*turnout prune"),
+        (_readonly, StorageFailed, "cannot be opened for.*readable and writable"),
+        (_missing, StorageFailed, "cannot be opened for.*readable and writable"),
+        (_no_table, StorageFailed, "no readable MLflow store.*no such table: runs"),
+    ],
+)
+def test_what_sqlite_refuses_is_told_in_our_words(
+    tmp_path: Path, produce: Callable[[Path], None], kind: type[TurnoutError], said: str, *, is_wrapped: bool
+) -> None:
+    """Each refusal has its own words and cure, raw or as MLflow wraps it; the file is named."""
+    with pytest.raises(TurnoutError, match=said) as refused, told(tmp_path / "mlflow.db", "registering digits"):
+        _as_mlflow_does(produce, tmp_path) if is_wrapped else produce(tmp_path)
+    assert type(refused.value) is kind
+    assert str(tmp_path / "mlflow.db") in str(refused.value)
+
+
+def test_our_own_errors_pass_untouched_and_unknown_ones_are_ours_too(tmp_path: Path) -> None:
+    """Nothing foreign gets out: neither the system's errors nor MLflow's, also those without words."""
+    ours = NoSuchVersion("as it is")
+    for raised, kind, said in [
+        (ours, NoSuchVersion, "as it is"),
+        (PermissionError(13, "Permission denied", "/x"), StorageFailed, "cannot write /x while registering"),
+        (ValueError("odd\nsecond line"), StorageFailed, "MLflow refused registering: odd"),
+        (KeyError(), StorageFailed, "MLflow refused registering: KeyError"),
+    ]:
+        with pytest.raises(kind) as caught, told(tmp_path, "registering"):
+            raise raised
+        assert said in str(caught.value)
+        assert "second line" not in str(caught.value)
+
+
+def test_a_validation_on_another_machine_is_refused(state: Path) -> None:
+    """Artifacts in a bucket cannot be read as files: the message says what would be right."""
+    registry = MlflowRegistry(state)
+    with quiet():
+        client = open_client(registry.environment("tag")["MLFLOW_TRACKING_URI"])
+        bucket = client.create_experiment("bucket", artifact_location="s3://bucket/path")
+        run = client.create_run(bucket)
+    with pytest.raises(NotebookContract, match="another machine"):
+        registry.evidence(run.info.run_id)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_beside(tmp_path: Path) -> Iterator[None]:
+    """No test leaves MLflow's own litter in the folder it runs in."""
+    before = set(Path.cwd().iterdir())
+    yield
+    assert {path.name for path in set(Path.cwd().iterdir()) - before} & {"mlruns", "mlflow.db", "mlartifacts"} == set()
+    assert tmp_path

@@ -1,0 +1,70 @@
+"""The rooms keep their doors shut."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = (
+    "mlflow",
+    "papermill",
+    "bentoml",
+    "tensorflow",
+    "keras",
+    "torch",
+    "pandas",
+    "sklearn",
+    "onnxruntime",
+    "matplotlib",
+)
+
+
+def loaded_by(statement: str) -> list[str]:
+    """The heavy modules in a fresh interpreter after the statement."""
+    program = f"{statement}\nimport sys\nprint(*[name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1].split()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import pipelines, pipelines.errors, pipelines.values, pipelines.ports",
+        "import pipelines.cli",
+        "import pipelines.app, pipelines.wiring, pipelines.terminal",
+        "import ipext",
+        "import pipelines.adapters.mlflow_registry, pipelines.adapters.papermill_runner",
+        "import pipelines.adapters.packaging.packager",
+    ],
+)
+def test_imports_are_light(statement: str) -> None:
+    """Importing the package, its command line and its adapters loads no framework: that waits for the first use."""
+    assert loaded_by(statement) == []
+
+
+def test_help_is_light() -> None:
+    """`turnout --help` answers without any framework."""
+    statement = "from pipelines.cli import run\nassert run(['--help']) == 0\nassert run(['train', '--help']) == 0"
+    assert loaded_by(statement) == []
+
+
+def test_the_check_itself_can_fail() -> None:
+    """The probe sees a heavy module when there is one."""
+    assert loaded_by("import onnxruntime") == ["onnxruntime"]
+
+
+def test_loading_the_extension_is_light() -> None:
+    """`%load_ext ipext` loads no framework, and leaves no magic behind when it is unloaded."""
+    statement = (
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell()\n"
+        "shell.run_line_magic('load_ext', 'ipext')\n"
+        "assert 'turnout' in shell.magics_manager.magics['line']\n"
+        "shell.run_line_magic('unload_ext', 'ipext')\n"
+        "assert 'turnout' not in shell.magics_manager.magics['line']"
+    )
+    assert loaded_by(statement) == []

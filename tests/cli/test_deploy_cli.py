@@ -1,0 +1,329 @@
+"""The verbs that change what runs: what each asks of the operator, what it shows, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from pipelines.app import App
+from pipelines.cli import Session, main_group, run
+from pipelines.errors import BadInput, Busy, Refused, TurnoutError
+from pipelines.ports import Registry
+from pipelines.stages.resolve import Control
+from pipelines.values import Bento, VersionRef
+from pipelines.views import DeploymentView, PlanView, View
+from tests.fakes import FakeCatalogue, FakeOperator, FakeReporter, running
+
+TABLES = """
+[tool.turnout.models.digits]
+train = "train.ipynb"
+validate = "validate.ipynb"
+[tool.turnout.models.digits.rollout]
+steps = [5, 100]
+[tool.turnout.models.credit]
+train = "train.ipynb"
+validate = "validate.ipynb"
+"""
+
+
+def entry(**versions: dict[str, Any]) -> dict[str, Any]:
+    """A model's entry: `entry(digits_1=running(100))`."""
+    named = {name.replace("_", "@"): version for name, version in versions.items()}
+    return {
+        "url": "http://127.0.0.1:3000/digits",
+        "phase": "canary" if len(named) > 1 else "live",
+        "champion": next((ref for ref, version in named.items() if version["role"] == "champion"), None),
+        "versions": named,
+        "operation": None,
+        "bake_until": None,
+        "quarantined": {},
+    }
+
+
+class Line:
+    """A project with packaged versions 1 to 3 of digits, an operator, and nobody or somebody to ask."""
+
+    def __init__(self, root: Path) -> None:
+        (root / "pyproject.toml").write_text(TABLES, encoding="utf-8")
+        for name in ("train.ipynb", "validate.ipynb"):
+            (root / name).write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+        self.root = root
+        self.catalogue = FakeCatalogue()
+        for number in (1, 2, 3):
+            ref = VersionRef("digits", number)
+            self.catalogue.put(Bento(ref, "somewhere", "0" * 64, is_passed=True))
+        self.operator = FakeOperator({"digits": entry(digits_1=running(95), digits_2=running(5, "canary"))})
+        self.reporter = FakeReporter()
+        self.questions: list[str] = []
+        self.answer: bool | None = None
+
+    def __call__(self, *arguments: str) -> View:
+        """Run one command; return its view."""
+        app = App(self.root, self.reporter, self._asking(), command=self._control)
+        view = main_group.main(
+            list(arguments), prog_name="turnout", standalone_mode=False, obj=Session(app, lambda _: None)
+        )
+        assert isinstance(view, View)
+        return view
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The arguments of the only operation."""
+        ((_, _, arguments),) = self.operator.asked
+        return arguments
+
+    def _asking(self) -> Callable[[str], bool] | None:
+        def ask(question: str) -> bool:
+            self.questions.append(question)
+            return bool(self.answer)
+
+        return None if self.answer is None else ask
+
+    def _control(self, registry: Callable[[], Registry]) -> Control:
+        def opened() -> Registry:
+            raise AssertionError("the registry takes seconds and is not needed here")
+
+        del registry
+        return Control(self.operator, self.catalogue, opened)
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Line:
+    """A project."""
+    return Line(tmp_path)
+
+
+def test_deploy_leaves_the_share_to_the_rollout(line: Line) -> None:
+    """Without a share the daemon takes the first step of the model's rollout, and nothing else is asked for."""
+    view = line("deploy", "digits@2")
+    assert line.operator.asked[0][:2] == ("deploy", "digits")
+    assert line.asked["ref"] == "digits@2"
+    assert line.asked["share"] is None
+    assert line.asked["sticky"] is None
+    assert line.asked["force"] is False
+    assert isinstance(view, DeploymentView)
+    assert line.reporter.steps == ["deploy digits"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--canary", "1"], {"share": 1}),
+        (["--canary", "100"], {"share": 100}),
+        (["--shadow"], {"share": "shadow"}),
+        (["--canary", "20", "--sticky-header", "X-User"], {"sticky": {"kind": "header", "name": "x-user"}}),
+        (["--canary", "20", "--sticky-cookie", "Uid"], {"sticky": {"kind": "cookie", "name": "Uid"}}),
+        (["--replicas", "3"], {"replicas": 3}),
+        (["--force", "--reason", "tried by hand", "--yes"], {"force": True, "reason": "tried by hand"}),
+        (["--wait"], {"wait": True}),
+    ],
+)
+def test_each_option_reaches_the_operator(line: Line, options: list[str], expected: dict[str, Any]) -> None:
+    """What is typed is what is asked for."""
+    line("deploy", "digits@2", *options)
+    assert expected.items() <= line.asked.items()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--canary", "0"],
+        ["--canary", "101"],
+        ["--canary", "-5"],
+        ["--canary", "ten"],
+        ["--canary", "10.5"],
+        ["--canary", "10", "--shadow"],
+        ["--canary", "10", "--sticky-header", "a", "--sticky-cookie", "b"],
+        ["--shadow", "--sticky-header", "a"],
+        ["--replicas", "0"],
+        ["--force"],
+        ["--force", "--reason", "  "],
+    ],
+)
+def test_an_impossible_deploy_is_a_wrong_call(line: Line, options: list[str]) -> None:
+    """Exit code 2, and the operator is never asked."""
+    with pytest.raises((BadInput, click.UsageError)) as caught:
+        line("deploy", "digits@2", "--yes", *options)
+    assert isinstance(caught.value, click.UsageError) or caught.value.exit_code == 2
+    assert line.operator.asked == []
+
+
+def test_an_unpackaged_version_is_refused(line: Line) -> None:
+    """The message names what is packaged and how to package it; the operator is never asked."""
+    with pytest.raises(Refused, match=r"digits@9 is not packaged; packaged are digits@1, digits@2, digits@3.*package"):
+        line("deploy", "digits@9")
+    with pytest.raises(Refused, match="no version of the model is"):
+        line("deploy", "credit@1")
+    assert line.operator.asked == []
+
+
+@pytest.mark.parametrize(("alias", "number"), [("latest", 3), ("champion", 1), ("previous", 2)])
+def test_aliases_are_found_without_the_registry(line: Line, alias: str, number: int) -> None:
+    """`latest` is the newest packaged version, the others are what runs."""
+    line.operator.models["digits"] = entry(digits_1=running(100), digits_2=running(0, "standby"))
+    line("deploy", f"digits@{alias}", "--canary", "100")
+    assert line.asked["ref"] == f"digits@{number}"
+
+
+def test_a_forced_deploy_asks(line: Line) -> None:
+    """It asks a person, obeys a no, and without a person names --yes."""
+    with pytest.raises(BadInput, match="--yes"):
+        line("deploy", "digits@2", "--force", "--reason", "because")
+    line.answer = False
+    line("deploy", "digits@2", "--force", "--reason", "because")
+    assert line.operator.asked == []
+    line.answer = True
+    line("deploy", "digits@2", "--force", "--reason", "because")
+    assert line.asked["reason"] == "because"
+    assert line.questions[-1] == "Deploy digits@2 by force?"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["deploy", "digits@2"],
+        ["promote", "digits"],
+        ["rollback", "digits"],
+        ["undo", "digits"],
+        ["deploy", "digits@2", "--force", "--reason", "why"],
+    ],
+)
+def test_a_dry_run_prints_the_plan(line: Line, command: list[str]) -> None:
+    """The steps come back in words, and the operator was told to change nothing."""
+    view = line(*command, "--dry-run")
+    assert isinstance(view, PlanView)
+    assert line.asked["dry_run"] is True
+    assert view.json() == {"model": "digits", "dry_run": True, "steps": ["route it", "record it"]}
+    assert "route it" in view.text()
+
+
+@pytest.mark.parametrize(("target", "ref"), [("digits", None), ("digits@2", "digits@2")])
+def test_promote_takes_a_model_or_a_version(line: Line, target: str, ref: str | None) -> None:
+    """A model alone means its candidate."""
+    line("promote", target)
+    assert line.operator.asked == [("promote", "digits", {"ref": ref, "wait": False, "dry_run": False})]
+
+
+def test_promoting_a_model_that_runs_nothing_says_how(line: Line) -> None:
+    """Without a candidate a version must be named."""
+    line.operator.models.clear()
+    with pytest.raises(TurnoutError, match=r"runs no candidate.*turnout deploy digits@N"):
+        line("promote", "digits")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], {"to": None, "reason": "", "quarantine": True}),
+        (["--to", "digits@3"], {"to": "digits@3"}),
+        (["--reason", "it lies"], {"reason": "it lies"}),
+        (["--no-quarantine"], {"quarantine": False}),
+    ],
+)
+def test_a_rollback_never_asks(line: Line, options: list[str], expected: dict[str, Any]) -> None:
+    """It goes through at once, also where nobody could be asked."""
+    line("rollback", "digits", *options)
+    assert line.operator.asked[0][0] == "rollback"
+    assert expected.items() <= line.asked.items()
+
+
+@pytest.mark.parametrize(
+    ("to", "error"),
+    [("credit@1", BadInput), ("digits@9", Refused), ("digits@latest@3", BadInput), ("digits", BadInput)],
+)
+def test_a_rollback_to_nowhere_is_refused(line: Line, to: str, error: type[TurnoutError]) -> None:
+    """Another model's version, an unpackaged one and nonsense are no goals."""
+    with pytest.raises(error):
+        line("rollback", "digits", "--to", to)
+    assert line.operator.asked == []
+
+
+def test_down_asks_while_versions_are_live(line: Line) -> None:
+    """It names them, obeys a no, and without a person names --yes."""
+    with pytest.raises(BadInput, match=r"digits.*--yes"):
+        line("down")
+    line.answer = False
+    line("down")
+    assert line.operator.models
+    assert line("down", "--dry-run").json() == {"stopped": ["digits"], "dry_run": True}
+    assert line.operator.models
+    assert line("down", "--yes").json() == {"stopped": ["digits"], "dry_run": False}
+    assert line("down").json() == {"stopped": [], "dry_run": False}
+
+
+@pytest.mark.parametrize("command", [["deploy", "digits@2"], ["promote", "digits"], ["rollback", "digits"]])
+def test_json_is_the_models_entry(line: Line, command: list[str]) -> None:
+    """Programs get the entry that `status` has for the model, read after the change."""
+    said = line(*command).json()
+    assert said == {"model": "digits", **line("status").json()["models"]["digits"]}
+    assert sum(version["weight"] for version in said["versions"].values()) == 100
+
+
+def test_status_shows_one_model_or_all(line: Line) -> None:
+    """A name narrows it; a model that never ran is empty; an unknown one is a wrong call."""
+    assert set(line("status").json()["models"]) == {"digits"}
+    assert set(line("status", "digits").json()["models"]) == {"digits"}
+    assert line("status", "credit").json() == {"models": {}}
+    with pytest.raises(BadInput, match="digist"):
+        line("status", "digist")
+
+
+def test_status_reads_well(line: Line) -> None:
+    """The text has each version's weight, role and health, the phase and the URL; the page the same."""
+    line.operator.models["digits"] |= {
+        "operation": {"verb": "deploy", "ref": "digits@3", "step": 2, "steps": 4},
+        "bake_until": "2026-01-02T03:04:05+00:00",
+        "quarantined": {"digits@3": "it <lies>"},
+    }
+    text = line("status").text(width=120)
+    for word in ("digits@2", "5 %", "canary", "ready", "http://127.0.0.1:3000/digits", "1 min", "step 2 of 4"):
+        assert word in text
+    assert "digits@3: it <lies>" in text
+    page = line("status").html()
+    assert "it &lt;lies&gt;" in page
+    assert "<script" not in page
+
+
+def test_logs_and_history_show_what_they_are_told(line: Line) -> None:
+    """Logs are plain lines, as many as asked for; the history is a table."""
+    assert line("logs", "digits@2", "-n", "2").text() == "digits@2: line 0\ndigits@2: line 1"
+    assert line("logs", "-n", "1").json() == {"lines": ["gateway: line 0"]}
+    line.operator.events = [
+        {"model": "digits", "at": "2026-01-02T03:04:05+00:00", "actor": "anna", "action": "deploy", "to": "digits@2"}
+    ]
+    assert "anna" in line("history", "digits").text()
+    assert "Nothing has happened" in line("history", "credit").text()
+
+
+def test_errors_keep_their_exit_codes(line: Line) -> None:
+    """What the operator raises is what the caller gets: busy is 3, refused is 1."""
+    line.operator.failure = Busy("busy: deploy of digits@5 by PID 123 since 14:02:11, step 3 of 6")
+    with pytest.raises(Busy) as caught:
+        line("deploy", "digits@2")
+    assert caught.value.exit_code == 3
+
+
+def test_wrong_calls_end_with_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the command line: exit code 2, one JSON document, nothing started and nothing written."""
+    Line(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for arguments in (
+        ["deploy", "digits@2", "--canary", "101"],
+        ["deploy", "digits@2", "--canary", "ten"],
+        ["deploy", "digist@2"],
+        ["deploy", "digits"],
+        ["rollback", "digist"],
+        ["rollback"],
+        ["status", "digist"],
+        ["undo"],
+    ):
+        assert run([*arguments, "--json"]) == 2
+        assert json.loads(capsys.readouterr().out)["error"]["message"]
+    assert not (tmp_path / ".turnout").exists()

@@ -1,0 +1,203 @@
+"""The line for a table of mixed columns: a scikit-learn pipeline, with everything a person may get wrong on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.e2e.line import ROOT, ProjectFolder, make_project, post
+
+NOTEBOOKS = ROOT / "tests" / "notebooks"
+
+CREDIT = """
+[tool.turnout.models.credit]
+train = "notebooks/credit/train.ipynb"
+validate = "notebooks/credit/validate.ipynb"
+cell_timeout_minutes = 5
+
+[tool.turnout.models.credit.gates]
+accuracy = { min = 0.6 }
+accuracy_vs_champion = { margin = 0.05 }
+
+[tool.turnout.models.credit.gates.serving]
+start_seconds = 60
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectFolder:
+    """A project that two people train in at once, before anything else was ever run in it."""
+    folder = make_project(tmp_path_factory.mktemp("credit"), CREDIT, credit=NOTEBOOKS / "credit")
+    both = [folder.start("train", "credit", "--json") for _ in range(2)]
+    ended = [process.communicate(timeout=500) for process in both]
+    assert [process.returncode for process in both] == [0, 0], ended
+    assert {json.loads(out)["version"] for out, _ in ended} == {1, 2}
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(project: ProjectFolder) -> dict[str, Any]:
+    """The JSON of the first version's `validate`."""
+    return dict(project.json("validate", "credit@1"))
+
+
+@pytest.fixture(scope="module")
+def packaged(project: ProjectFolder, report: dict[str, Any]) -> dict[str, Any]:
+    """The first version, judged and packaged; the JSON of `package`."""
+    return dict(project.json("package", report["ref"]))
+
+
+@pytest.fixture(scope="module")
+def url(project: ProjectFolder, packaged: dict[str, Any]) -> Iterator[str]:
+    """The first version, served."""
+    with project.serving(packaged["ref"]) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def validation(project: ProjectFolder, packaged: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The first version's validation rows, and what the original model said of them."""
+    assert packaged["version"] == 1
+    folder = min(project.state.glob("artifacts/**/validation"), key=lambda path: path.stat().st_mtime)
+    return pd.read_parquet(folder / "inputs.parquet"), pd.read_parquet(folder / "predictions.parquet")
+
+
+def test_a_report_says_what_was_seen_and_asked(report: dict[str, Any]) -> None:
+    """`validate --json` has a list of checks with name, verdict, observed and required, beside the version's facts."""
+    assert report["verdict"] == "PASS"
+    checks = {check["name"]: check for check in report["checks"]}
+    assert checks["accuracy"]["verdict"] == "PASS"
+    assert checks["accuracy"]["observed"] >= 0.6
+    assert "0.6" in checks["accuracy"]["required"]
+    assert {"run_id", "metrics", "parameters", "version"} <= set(report)
+
+
+def test_the_first_version_has_nothing_to_be_compared_with(report: dict[str, Any]) -> None:
+    """Without a champion a comparison says so and does not block."""
+    check = next(check for check in report["checks"] if check["name"] == "accuracy_vs_champion")
+    assert check["verdict"] == "PASS"
+    assert check["observed"] is None
+    assert "champion" in check["note"]
+
+
+def test_records_get_the_original_models_answers(url: str, validation: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    """Rows are JSON objects of mixed types with missing values; label and probabilities come back."""
+    rows, predicted = validation
+    records = json.loads(rows.to_json(orient="records"))
+    status, answer, _ = post(f"{url}/predict", {"inputs": records})
+    assert status == 200, answer
+    assert [row["label"] for row in answer["outputs"]] == predicted["prediction"].tolist()
+    names = [name for name in predicted if name.startswith("probability_")]
+    served = np.asarray([row["probabilities"] for row in answer["outputs"]])
+    np.testing.assert_allclose(served, predicted[names].to_numpy(), atol=1e-4)
+
+
+def test_a_wrong_field_is_named(url: str, validation: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    """Each wrong request is a 4xx whose message names the field; the host still answers afterwards."""
+    rows, _ = validation
+    good = json.loads(rows.head(1).to_json(orient="records"))[0]
+    number = next(name for name, kind in rows.dtypes.items() if kind.kind == "f" and not rows[name].isna().any())
+    missing = {name: value for name, value in good.items() if name != number}
+    for inputs, named in [
+        ([missing], number),
+        ([{**good, number: "much"}], number),
+        ([{**good, number: None}], number),
+        ([{**good, "unheard_of": 1}], "unheard_of"),
+        ([], "inputs"),
+        ("text", "inputs"),
+        ([[1, 2, 3]], "inputs"),
+    ]:
+        status, answer, _ = post(f"{url}/predict", {"inputs": inputs})
+        assert 400 <= status < 500, (inputs, answer)
+        assert named in json.dumps(answer), (inputs, answer)
+    assert post(f"{url}/predict", {"inputs": [good]})[0] == 200
+
+
+def test_promoting_and_comparing(project: ProjectFolder, packaged: dict[str, Any]) -> None:
+    """A promoted version is the champion, the next is compared with it; promoting again changes nothing."""
+    assert project.json("promote", packaged["ref"])["aliases"] == ["champion"]
+    assert project.json("promote", packaged["ref"])["aliases"] == ["champion"]
+    report = project.json("validate", "credit@2", code=None)
+    check = next(check for check in report["checks"] if check["name"] == "accuracy_vs_champion")
+    assert report["champion"] == "credit@1"
+    # Both were trained alike: the paired difference is exactly nothing.
+    assert check["observed"] == 0
+    assert check["verdict"] == "PASS"
+    assert project.json("versions", "credit")["versions"][0]["verdict"] == "PASS"
+
+
+def test_a_bento_that_was_changed_is_not_served(project: ProjectFolder) -> None:
+    """A bento whose files differ from what was recorded is refused with the command that makes it again."""
+    record = project.json("package", "credit@2")
+    service = project.state / record["path"] / "src" / "service.py"
+    service.write_text(service.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
+    done = project.turnout("serve", "credit@2", code=1)
+    assert "turnout package credit@2" in done.err
+    assert project.json("package", "credit@2")["digest"] == record["digest"]
+
+
+def test_prune_spares_what_is_in_use(project: ProjectFolder, packaged: dict[str, Any]) -> None:
+    """Neither the champion nor the newest goes, whatever `--keep` says; without a person it asks for --yes."""
+    assert packaged["ref"] == "credit@1"
+    project.turnout("train", "credit")
+    project.turnout("train", "credit")
+    would = project.json("prune", "credit", "--keep", "0", "--dry-run")
+    assert would["dry_run"] is True
+    assert "credit@1" not in would["removed"]
+    refused = project.turnout("prune", "credit", "--keep", "0", code=2)
+    assert "--yes" in refused.err
+    done = project.json("prune", "credit", "--keep", "0", "--yes")
+    assert done["removed"] == would["removed"]
+    assert done["freed"] > 0
+    left = {version["ref"] for version in project.json("versions", "credit")["versions"]}
+    assert left == {"credit@1", "credit@4"}
+    assert not (project.state / "bentoml" / "bentos" / "credit" / "2").exists()
+    # A number is never given twice.
+    assert project.json("train", "credit")["ref"] == "credit@5"
+
+
+WRONG_CALLS = [
+    (["train", "credit", "-p", "unheard_of", "1"], "unheard_of"),
+    (["train", "credit", "-p", "seed", "seven"], "seed"),
+    (["train", "credit", "-p", "seed = 1; import os #", "1"], "import os"),
+    (["train", "nobody"], "nobody"),
+    (["validate", "credit@99"], "99"),
+    (["validate", "credit@first"], "first"),
+    (["package", "credit@99"], "99"),
+    (["promote", "credit@previous"], "previous"),
+    (["serve", "credit@1", "--port", "0"], "port"),
+]
+
+
+def test_a_wrong_call_says_what_and_changes_nothing(project: ProjectFolder) -> None:
+    """Exit code 2 and a line on stderr that names what was wrong; there is no new version after all of them."""
+    before = project.json("versions", "credit")
+    for arguments, said in WRONG_CALLS:
+        done = project.turnout(*arguments, code=2)
+        assert said in done.err, arguments
+        assert done.out == "", arguments
+    assert project.json("versions", "credit") == before
+
+
+def test_a_failed_gate_stops_the_line(tmp_path: Path) -> None:
+    """A version below a threshold ends `validate` with 1 and is not packaged, unless forced with a reason."""
+    tables = CREDIT.replace("min = 0.6", "min = 0.999")
+    folder = make_project(tmp_path, tables, credit=NOTEBOOKS / "credit")
+    shipped = folder.json("ship", "credit", code=1)
+    assert [step["outcome"] for step in shipped["steps"]] == ["done", "failed"]
+    done = folder.turnout("validate", "credit@1", code=1)
+    assert "FAIL" in done.out
+    assert "0.999" in done.out
+    refused = folder.turnout("package", "credit@1", code=1)
+    assert "accuracy" in refused.err
+    assert "--force" in refused.err
+    folder.turnout("package", "credit@1", "--force", code=2)
+    forced = folder.json("package", "credit@1", "--force", "--reason", "a trial")
+    assert forced["forced"] == "a trial"
+    assert folder.json("versions", "credit")["versions"][0]["package"]["forced"] == "a trial"

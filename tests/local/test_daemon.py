@@ -1,0 +1,399 @@
+"""The daemon as a real process, over a target in memory: killed, hung, told to end, and spoken to by many."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from pipelines.errors import Busy, Interrupted, NoSuchModel, Refused, ServeFailed, StorageFailed, TurnoutError
+from pipelines.local.client import DaemonClient
+from pipelines.local.failpoints import STEPS, VARIABLE
+from pipelines.local.process import PROJECT_TAG
+from pipelines.local.protocol import ADDRESS, LEASE
+from pipelines.local.runtime import Runtime
+from pipelines.values import VersionRef
+from tests.local.world import until
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIENT = """
+import json, sys
+from pathlib import Path
+from pipelines.errors import TurnoutError
+from tests.local.test_daemon import Line
+try:
+    said = Line(Path(sys.argv[1])).client.operate(sys.argv[2], "digits", json.loads(sys.argv[3]), print)
+except TurnoutError as error:
+    said = {"error": error.as_dict()}
+print(json.dumps(said))
+"""
+
+
+@dataclass
+class Line:
+    """A project with a daemon."""
+
+    root: Path
+    steps: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        command = [sys.executable, "-P", "-m", "tests.local.daemon_entry", str(self.root)]
+        self.client = DaemonClient(self.root, self.root / ".turnout", command)
+
+    def do(self, verb: str, model: str = "digits", **arguments: Any) -> dict[str, Any]:
+        """One operation from this process."""
+        return self.client.operate(verb, model, arguments, self.steps.append)
+
+    def start_client(self, verb: str, failpoint: str = "", **arguments: Any) -> subprocess.Popen[str]:
+        """One operation from a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-c", CLIENT, str(self.root), verb, json.dumps(arguments)],
+            cwd=ROOT,
+            env={**os.environ, VARIABLE: failpoint},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def entry(self) -> dict[str, Any]:
+        """What runs of digits."""
+        found: dict[str, Any] = self.client.status()["models"].get("digits", {"versions": {}})
+        return found
+
+    def weights(self) -> dict[str, int]:
+        """Shares above 0."""
+        return {ref: one["weight"] for ref, one in self.entry()["versions"].items() if one["weight"]}
+
+    @property
+    def daemon(self) -> int:
+        """The daemon's process id."""
+        return int(json.loads((self.root / ".turnout" / ADDRESS).read_text())["pid"])
+
+    def processes(self) -> list[psutil.Process]:
+        """Daemon and guardian, by the tag in their environment."""
+        digest, found = Runtime.of(self.root).digest, []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                is_ours = process.environ().get(PROJECT_TAG) == digest
+                # The one that tells the registry ends by itself.
+                if is_ours and process.status() != psutil.STATUS_ZOMBIE and "-c" not in process.cmdline():
+                    found.append(process)
+        return found
+
+    @property
+    def guardian(self) -> psutil.Process:
+        """The guardian's process."""
+        (found,) = [one for one in self.processes() if "pipelines.local.guardian" in one.cmdline()]
+        return found
+
+    def end(self) -> None:
+        """End what runs."""
+        for process in sorted(self.processes(), key=lambda one: "pipelines.local.guardian" not in one.cmdline()):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        with contextlib.suppress(TurnoutError, OSError):
+            for path in Runtime.of(self.root).folder.iterdir():
+                path.unlink()
+            Runtime.of(self.root).folder.rmdir()
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    """A project in a folder with a long name, spaces and letters of other alphabets."""
+    root = tmp_path / ("ein Ordner für Züge, 転轍機 " + "x" * 120)
+    root.mkdir()
+    one = Line(root)
+    yield one
+    one.end()
+
+
+def settled(line: Line, pid: int) -> None:
+    """Wait until another daemon than `pid` answers, without asking for one."""
+    until(lambda: (line.root / ".turnout" / ADDRESS).exists() and line.daemon != pid)
+
+
+def test_a_command_starts_what_it_needs_and_down_ends_it(line: Line) -> None:
+    """Status alone starts nothing; after `down` no process is left, and `up` brings back what was live."""
+    assert line.client.status() == {"models": {}}
+    assert line.client.history("digits") == []
+    assert not (line.root / ".turnout").exists()
+    entry = line.do("deploy", ref="digits@1")
+    assert entry["phase"] == "live"
+    assert entry["url"] == "http://127.0.0.1:3000/digits"
+    assert entry["versions"]["digits@1"]["weight"] == 100
+    assert entry["versions"]["digits@1"]["role"] == "champion"
+    assert line.steps == ["start digits@1", "start digits@1: starting", "route digits: digits@1 100 %"]
+    assert len(line.processes()) == 2
+    line.client.down(line.steps.append)
+    assert line.processes() == []
+    assert line.entry()["phase"] == "empty"
+    assert line.processes() == []
+    status = line.client.up(line.steps.append)
+    assert status["models"]["digits"]["versions"]["digits@1"]["weight"] == 100
+    assert line.client.history("digits")[0]["action"] == "up"
+
+
+def test_the_entry_is_what_the_target_reports(line: Line) -> None:
+    """Weights sum to 100; an error comes back as the class it was raised as."""
+    line.do("deploy", ref="digits@1")
+    entry = line.do("deploy", ref="digits@2", share=25)
+    assert entry["phase"] == "canary"
+    assert {ref: (one["weight"], one["role"]) for ref, one in entry["versions"].items()} == {
+        "digits@1": (75, "champion"),
+        "digits@2": (25, "canary"),
+    }
+    assert entry == {**line.entry(), "changed": True, "versions": entry["versions"]}
+    plan = line.do("promote", dry_run=True)
+    assert plan["plan"] == ["route digits: digits@2 100 %", "record it"]
+    with pytest.raises(NoSuchModel, match="digits and credit"):
+        line.do("promote", model="other")
+    with pytest.raises(Refused, match="not packaged"):
+        line.do("deploy", ref="digits@9")
+    assert line.do("rollback")["quarantined"].keys() == {"digits@2"}
+
+
+def test_a_dead_daemon_is_back_without_a_command(line: Line) -> None:
+    """The guardian starts another, which takes over what runs."""
+    line.do("deploy", ref="digits@1")
+    line.do("deploy", ref="digits@2")
+    old = line.daemon
+    os.kill(old, signal.SIGKILL)
+    settled(line, old)
+    assert line.weights() == {"digits@1": 90, "digits@2": 10}
+
+
+def test_a_hung_daemon_is_replaced(line: Line) -> None:
+    """One that does not renew its lease is killed."""
+    line.do("deploy", ref="digits@1")
+    old = line.daemon
+    os.kill(old, signal.SIGSTOP)
+    settled(line, old)
+    assert not psutil.pid_exists(old) or psutil.Process(old).status() == psutil.STATUS_ZOMBIE
+    assert line.weights() == {"digits@1": 100}
+
+
+def test_a_daemon_that_is_told_to_end_takes_only_its_guardian_along(line: Line) -> None:
+    """SIGTERM is no `down`: versions and split stay, and the next command goes on from there."""
+    line.do("deploy", ref="digits@1")
+    os.kill(line.daemon, signal.SIGTERM)
+    until(lambda: line.processes() == [])
+    assert not (line.root / ".turnout" / LEASE).exists()
+    assert line.weights() == {"digits@1": 100}
+    assert line.client.history("digits")[0]["action"] == "deploy"
+
+
+def test_after_guardian_and_daemon_are_killed_the_next_command_recovers(line: Line) -> None:
+    """In the middle of a canary, with a stale socket left."""
+    line.do("deploy", ref="digits@1")
+    line.do("deploy", ref="digits@2")
+    line.guardian.kill()
+    os.kill(line.daemon, signal.SIGKILL)
+    until(lambda: line.processes() == [])
+    assert line.do("promote")["phase"] == "baking"
+    assert len(line.processes()) == 2
+
+
+def test_a_dead_guardian_is_replaced_by_the_next_command(line: Line) -> None:
+    """The daemon goes on meanwhile, and the new guardian watches over it."""
+    line.do("deploy", ref="digits@1")
+    old = line.daemon
+    line.guardian.kill()
+    until(lambda: len(line.processes()) == 1)
+    assert line.weights() == {"digits@1": 100}
+    until(lambda: len(line.processes()) == 2)
+    assert line.daemon == old
+    until(lambda: line.guardian.status() == psutil.STATUS_SLEEPING)
+    os.kill(old, signal.SIGKILL)
+    settled(line, old)
+    assert line.weights() == {"digits@1": 100}
+
+
+def test_there_is_one_daemon(line: Line) -> None:
+    """Another one finds the lock held and ends, and so does another guardian."""
+    line.do("deploy", ref="digits@1")
+    old = line.daemon
+    for command in (
+        ["tests.local.daemon_entry", str(line.root)],
+        ["pipelines.local.guardian", str(line.root), str(line.root / ".turnout"), "a", "b", "false"],
+    ):
+        second = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, timeout=20, check=False)
+        assert second.returncode == 0
+    assert line.daemon == old
+    assert line.weights() == {"digits@1": 100}
+
+
+def test_an_older_daemon_is_replaced(line: Line) -> None:
+    """Its versions stay; a newer one is left alone, and the client says so."""
+    line.do("deploy", ref="digits@1")
+    old = line.daemon
+    address = line.root / ".turnout" / ADDRESS
+    said = json.loads(address.read_text())
+    address.write_text(json.dumps({**said, "protocol": 0}))
+    assert line.do("deploy", ref="digits@2")["versions"]["digits@2"]["weight"] == 10
+    assert line.daemon != old
+    said = json.loads(address.read_text())
+    address.write_text(json.dumps({**said, "protocol": 99}))
+    with pytest.raises(Refused, match="newer Turnout"):
+        line.do("promote")
+    address.write_text(json.dumps(said))
+
+
+def test_a_daemon_that_cannot_start_says_why(line: Line) -> None:
+    """Its own error reaches the client; when the cause is gone the same command works."""
+    (line.root / "no-port").touch()
+    with pytest.raises(ServeFailed, match="port 3000 is taken by somebody"):
+        line.do("deploy", ref="digits@1")
+    until(lambda: line.processes() == [])
+    (line.root / "no-port").unlink()
+    assert line.do("deploy", ref="digits@1")["phase"] == "live"
+
+
+def test_a_broken_journal_is_a_clear_error(line: Line) -> None:
+    """It is not overwritten."""
+    (line.root / ".turnout").mkdir()
+    (line.root / ".turnout" / "state.db").write_bytes(b"not a database " * 1000)
+    with pytest.raises(StorageFailed, match="Move the file away"):
+        line.do("deploy", ref="digits@1")
+
+
+def test_a_state_folder_that_cannot_be_is_a_clear_error(line: Line) -> None:
+    """Where a file stands in the way."""
+    (line.root / ".turnout").write_text("")
+    with pytest.raises(StorageFailed):
+        line.do("deploy", ref="digits@1")
+
+
+def test_a_killed_client_cancels_nothing(line: Line) -> None:
+    """The operation goes on without anybody who follows it."""
+    line.do("deploy", ref="digits@1")
+    (line.root / "slow").touch()
+    client = line.start_client("deploy", ref="digits@2")
+    until(lambda: (line.entry()["operation"] or {}).get("verb") == "deploy")
+    client.kill()
+    client.communicate()
+    (line.root / "slow").unlink()
+    until(lambda: line.weights() == {"digits@1": 90, "digits@2": 10})
+
+
+def test_ctrl_c_undoes(line: Line) -> None:
+    """The client asks for cancellation and tells how it ended."""
+    line.do("deploy", ref="digits@1")
+    (line.root / "slow").touch()
+    client = line.start_client("deploy", ref="digits@2")
+    until(lambda: "waiting" in str(line.entry()["operation"]))
+    client.send_signal(signal.SIGINT)
+    out, _ = client.communicate(timeout=20)
+    said = json.loads(out.splitlines()[-1])
+    assert said["error"]["type"] == "Interrupted"
+    assert line.weights() == {"digits@1": 100}
+    assert line.entry()["versions"].keys() == {"digits@1"}
+
+
+def test_a_cancellation_that_overtakes_its_request(line: Line) -> None:
+    """An operation that was cancelled before it began never begins."""
+    line.do("deploy", ref="digits@1")
+    line.client._cancel("/operations/late")
+    body = {"id": "late", "verb": "deploy", "model": "digits", "arguments": {"ref": "digits@2"}}
+    with pytest.raises(Interrupted, match="before it began"):
+        line.client._follow("/operations", body, line.steps.append)
+    assert line.weights() == {"digits@1": 100}
+
+
+def test_a_rollback_does_not_wait_for_a_slow_deploy(line: Line) -> None:
+    """And the one who deploys is told."""
+    line.do("deploy", ref="digits@1")
+    line.do("deploy", ref="digits@2")
+    (line.root / "slow").touch()
+    client = line.start_client("deploy", ref="digits@3")
+    until(lambda: "waiting" in str(line.entry()["operation"]))
+    with pytest.raises(Busy, match=r"deploy of digits@3 by PID \d+ \(.+\) since .*, step 1 of 4"):
+        line.do("deploy", ref="digits@4")
+    assert line.do("rollback")["phase"] == "live"
+    assert line.weights() == {"digits@1": 100}
+    out, _ = client.communicate(timeout=20)
+    assert "was rolled back by" in json.loads(out.splitlines()[-1])["error"]["what"]
+    (line.root / "slow").unlink()
+    until(lambda: line.entry()["versions"].keys() == {"digits@1"})
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("verb", ["deploy", "rollback"])
+def test_a_daemon_killed_at_any_step(line: Line, verb: str, step: str) -> None:
+    """The client is told the outcome all the same, and the state is the old or the new one."""
+    line.do("deploy", ref="digits@1")
+    line.do("deploy", ref="digits@2")
+    line.guardian.kill()
+    os.kill(line.daemon, signal.SIGKILL)
+    until(lambda: line.processes() == [])
+    arguments = {"ref": "digits@3", "share": 30} if verb == "deploy" else {"to": "digits@3"}
+    client = line.start_client(verb, failpoint=f"{verb}.{step}=kill", **arguments)
+    out, _ = client.communicate(timeout=60)
+    said = json.loads(out.splitlines()[-1])
+    old = {"digits@1": 90, "digits@2": 10}
+    new = {"digits@1": 70, "digits@3": 30} if verb == "deploy" else {"digits@3": 100}
+    assert line.weights() == (old if "error" in said else new), said
+    if "error" in said:
+        assert "call again" in said["error"]["next"]
+    until(
+        lambda: line.entry()["versions"].keys() == set(line.weights()) | ({"digits@1"} if verb == "deploy" else set())
+    )
+
+
+def test_twenty_clients_at_once(line: Line) -> None:
+    """They start one daemon; each is served or told that somebody else is at work."""
+    outcomes: list[str] = []
+
+    def work(number: int) -> None:
+        one = Line(line.root)
+        model = "digits" if number % 2 else "credit"
+        try:
+            one.do("deploy", model=model, ref=f"{model}@{1 + number % 4}", share=1 + number, wait=number % 3 == 0)
+        except (Busy, Refused) as error:
+            outcomes.append(type(error).__name__)
+        else:
+            outcomes.append("done")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(outcomes) == 20
+    assert outcomes.count("done") >= 2
+    until(lambda: len(line.processes()) == 2)
+    for entry in line.client.status()["models"].values():
+        assert sum(one["weight"] for one in entry["versions"].values()) == 100
+
+
+def test_the_registry_is_told_of_the_champion(line: Line) -> None:
+    """Some time after, by a process of its own."""
+    line.do("deploy", ref="digits@1")
+    told = line.root / "champion"
+    until(lambda: told.exists() and told.read_text() == "digits@1 ")
+
+
+def test_logs_are_read_by_version(line: Line) -> None:
+    """The last lines, with the name of who wrote them when all are asked for."""
+    line.do("deploy", ref="digits@1")
+    logs = line.root / ".turnout" / "logs"
+    (logs / "digits@1.log").write_text("".join(f"line {number}\n" for number in range(50)))
+    assert line.client.logs(VersionRef("digits", 1), 2) == ["line 48", "line 49"]
+    assert "digits@1: line 49" in line.client.logs(None, 1)
+
+
+def test_only_the_owner_can_open_the_door(line: Line) -> None:
+    """Folder 0700, socket 0600."""
+    line.do("deploy", ref="digits@1")
+    socket = Runtime.of(line.root).daemon_socket
+    assert socket.stat().st_mode & 0o777 == 0o600
+    assert socket.parent.stat().st_mode & 0o777 == 0o700

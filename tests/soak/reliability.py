@@ -1,0 +1,90 @@
+"""`python -m tests.soak.reliability`, or `make soak`: what is promised of the local target, measured.
+
+Each part starts a project of its own in a temporary folder, with versions made by hand, and ends all it started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import platform
+import sys
+import tempfile
+import time
+import traceback
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from tests.e2e.line import ROOT
+from tests.soak.kills import VICTIMS, kills, reboot
+from tests.soak.long import bad_canaries, endurance, full_disk, operators
+from tests.soak.outcome import Outcome
+from tests.soak.traffic import first_answers, rollbacks, switches
+
+PARTS = {
+    "switches": switches,
+    "rollbacks": rollbacks,
+    "first_answers": first_answers,
+    "bad_canaries": bad_canaries,
+    **{f"kills_{victim}": partial(kills, victim=victim) for victim in VICTIMS},
+    "reboot": reboot,
+    "operators": operators,
+    "full_disk": full_disk,
+    "endurance": endurance,
+}
+RESULTS = ROOT / "build" / "soak"
+PAGE = ROOT / "docs" / "reliability.md"
+MARK = "<!-- measured by `make soak` -->"
+
+
+def main() -> int:
+    """Run the parts; return 1 when a promise was not held."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak.reliability")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (default: all)")
+    parser.add_argument("--scale", type=float, default=1.0, help="the share of the full length (default: %(default)s)")
+    parser.add_argument("--write-docs", action="store_true", help=f"put the latest of each part into docs/{PAGE.name}")
+    options = parser.parse_args()
+    verdicts = []
+    for name in options.only.split(","):
+        begun = time.monotonic()
+        _say(f"{name} ...")
+        outcome = _run(name, options.scale)
+        length = "" if options.scale == 1 else f", {options.scale:.0%} of its full length"
+        text = f"{outcome.markdown()}\n{_measured()}{length}.\n"
+        _say(f"{text}\n({time.monotonic() - begun:.0f} s)")
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
+        verdicts.append(outcome.verdict)
+    if options.write_docs:
+        parts = [RESULTS / f"{name}.md" for name in PARTS]
+        found = "\n".join(part.read_text(encoding="utf-8") for part in parts if part.exists())
+        head = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
+        PAGE.write_text(f"{head}{MARK}\n\n{found}", encoding="utf-8")
+    return int("NOT HELD" in verdicts)
+
+
+def _run(name: str, scale: float) -> Outcome:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        try:
+            return PARTS[name](Path(folder), scale)
+        except Exception as error:  # noqa: BLE001 - the other parts are wanted all the same
+            traceback.print_exc()
+            return Outcome(name, "NOT HELD", problems=[f"{type(error).__name__}: {error}"])
+
+
+def _measured() -> str:
+    system = f"{platform.system()}, Python {platform.python_version()}"
+    return f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {psutil.cpu_count()} cores, {system}"
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

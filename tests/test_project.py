@@ -1,0 +1,406 @@
+"""The project file: what it gives, and how each mistake in it is told."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import pipelines
+from pipelines.errors import BadProject
+from pipelines.place import find_project
+from pipelines.policy.metrics import BETTER
+from pipelines.project import read_project
+from pipelines.values import Comparison, Rollout, ServingGates, Threshold
+
+MODEL = """
+[tool.turnout.models.digits]
+train = "notebooks/train.ipynb"
+validate = "notebooks/validate.ipynb"
+"""
+KEY = "tool.turnout.models.digits"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project's folder with two notebooks and a correct file."""
+    folder = tmp_path / "project"
+    (folder / "notebooks").mkdir(parents=True)
+    for name in ("train", "validate"):
+        (folder / "notebooks" / f"{name}.ipynb").write_text("{}", encoding="utf-8")
+    write(folder, MODEL)
+    return folder
+
+
+def write(root: Path, text: str) -> None:
+    """Replace the project file."""
+    (root / "pyproject.toml").write_text(text, encoding="utf-8")
+
+
+def refusal(root: Path, text: str) -> str:
+    """What is said of a wrong file."""
+    write(root, text)
+    with pytest.raises(BadProject) as caught:
+        read_project(root)
+    return str(caught.value)
+
+
+def test_everything_a_file_may_say_is_read(root: Path) -> None:
+    """Each key arrives in the value of its name, whole numbers as numbers."""
+    write(
+        root,
+        f"""
+        [project]
+        name = "mine"
+        [tool.turnout]
+        port = 4000
+        {MODEL}
+        parameters = {{ epochs = 8, rate = 0.5, name = "x", flag = true }}
+        validate_parameters = {{ rows = 10 }}
+        inputs = ["data/digits.csv", "data"]
+        logged_model = "model"
+        cell_timeout_minutes = 5
+        [{KEY}.gates]
+        accuracy = {{ min = 0.95 }}
+        mean_prediction = {{ min = 0, max = 1 }}
+        accuracy_vs_champion = {{ margin = 0.01, confidence = 0.9 }}
+        cost_vs_champion = {{ margin = 1, better = "lower" }}
+        [{KEY}.gates.serving]
+        latency_p95_ms = 5
+        [{KEY}.rollout]
+        steps = [50, 100]
+        keep = 2
+        on_inconclusive = "abort"
+        """,
+    )
+    project = read_project(root)
+    model = project.model("digits")
+    assert project.port == 4000
+    assert (model.train, model.validate) == (root / "notebooks/train.ipynb", root / "notebooks/validate.ipynb")
+    assert model.parameters == {"epochs": 8, "rate": 0.5, "name": "x", "flag": True}
+    assert model.validate_parameters == {"rows": 10}
+    assert model.inputs == (root / "data/digits.csv", root / "data")
+    assert (model.logged_model, model.cell_timeout_minutes) == ("model", 5.0)
+    assert model.gates.thresholds == (Threshold("accuracy", 0.95), Threshold("mean_prediction", 0.0, 1.0))
+    assert model.gates.comparisons == (
+        Comparison("accuracy", 0.01, 0.9, "higher"),
+        Comparison("cost", 1.0, 0.95, "lower"),
+    )
+    assert model.gates.serving == ServingGates(latency_p95_ms=5.0)
+    assert model.rollout == Rollout(steps=(50, 100), keep=2, on_inconclusive="abort")
+
+
+def test_the_defaults_are_those_of_the_values(root: Path) -> None:
+    """A file that says nothing of the rollout gets the same as code that does not."""
+    model = read_project(root).model("digits")
+    assert model.rollout == Rollout()
+    assert model.cell_timeout_minutes == 60.0
+    assert read_project(root).port == 3000
+
+
+def test_a_project_may_have_no_models_yet(root: Path) -> None:
+    """An empty table is a beginning, not a mistake."""
+    write(root, "[tool.turnout]\n")
+    assert read_project(root).models == {}
+
+
+def test_turnouts_own_project_file_is_right() -> None:
+    """The file this project ships with is read."""
+    own = Path(pipelines.__file__).parent.parent
+    assert "digits" in read_project(find_project(own / "pipelines")).models
+
+
+def test_the_examples_of_the_guide_are_accepted(root: Path) -> None:
+    """Each block of docs/gates.md can be copied into a project file, and the guide names every known metric."""
+    guide = (Path(pipelines.__file__).parent.parent / "docs" / "gates.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        write(root, f"{MODEL}\n[{KEY}.gates]\n{block}")
+        gates = read_project(root).model("digits").gates
+        assert gates.thresholds or gates.comparisons or gates.serving != ServingGates()
+    assert [name for name in (*BETTER, "finite_outputs") if f"`{name}`" not in guide] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[tool.turnout]\nprot = 1", "tool.turnout.prot is not known (did you mean port?); allowed here: port, models"),
+        ("[tool.turnout]\nport = '3000'", "tool.turnout.port is '3000'; it must be a whole number from 1 to 65535"),
+        ("[tool.turnout]\nport = true", "tool.turnout.port is true"),
+        ("[tool.turnout]\nport = 3000.0", "tool.turnout.port is 3000.0"),
+        ("[tool.turnout]\nport = 65536", "tool.turnout.port is 65536"),
+        ("[tool.turnout]\nmodels = 3", "tool.turnout.models is 3; it must be a table of models"),
+        ("[tool.turnout.models]\ndigits = 3", f"{KEY} is 3; it must be a table"),
+        ("[tool.turnout.models.Digits]", "tool.turnout.models.Digits: 'Digits' cannot name a model"),
+        ("[tool.turnout.models.'a.b']", "tool.turnout.models.\"a.b\": 'a.b' cannot name a model"),
+        ("[tool.turnout.models.digits]", f"{KEY}.train is missing; it must be the path of the training notebook"),
+        ("[tool]\nturnout = 3", "tool.turnout is 3; it must be a table"),
+    ],
+)
+def test_a_mistake_at_the_top_is_told_with_its_path(root: Path, text: str, said: str) -> None:
+    """Unknown keys, wrong types and impossible values each name the key, what stands there and what is allowed."""
+    assert said in refusal(root, text)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("trian = 1", f"{KEY}.trian is not known (did you mean train?)"),
+        ("parameters = 3", f"{KEY}.parameters is 3; it must be a table of values"),
+        ("parameters = { l = [1] }", f"{KEY}.parameters.l is [1]; it must be a number, a text, true or false"),
+        ("parameters = { d = 2020-01-01 }", f"{KEY}.parameters.d is 2020-01-01"),
+        ("parameters = { x = nan }", f"{KEY}.parameters.x is nan; numbers must be finite"),
+        ("parameters = { 'import os' = 1 }", f'{KEY}.parameters."import os" is no name a Python variable can have'),
+        ("parameters = { import = 1 }", f"{KEY}.parameters.import is no name a Python variable can have"),
+        ("validate_parameters = { model_uri = 'x' }", f"{KEY}.validate_parameters.model_uri is set by Turnout"),
+        ("inputs = 'data'", f"{KEY}.inputs is 'data'; it must be a list of paths"),
+        ("inputs = ['data', 3]", f"{KEY}.inputs[1] is 3; it must be a list of paths"),
+        ("inputs = ['../data']", f"{KEY}.inputs is '../data', which lies outside the project"),
+        ("inputs = ['/etc/passwd']", f"{KEY}.inputs is '/etc/passwd', which lies outside the project"),
+        ('inputs = ["a\\u0000b"]', f"{KEY}.inputs is"),
+        ("logged_model = ''", f"{KEY}.logged_model is ''"),
+        ("cell_timeout_minutes = 0", f"{KEY}.cell_timeout_minutes is 0; it must be a number above 0"),
+        ("cell_timeout_minutes = nan", f"{KEY}.cell_timeout_minutes is nan"),
+        ("cell_timeout_minutes = 10081", f"{KEY}.cell_timeout_minutes is 10081"),
+        ("gates = 1", f"{KEY}.gates is 1; it must be a table of gates"),
+        (
+            "gates.accuracy.mn = 0.5",
+            f"{KEY}.gates.accuracy.mn is not known (did you mean min?); allowed here: min, max",
+        ),
+        ("gates.accuracy = 0.5", f"{KEY}.gates.accuracy is 0.5; it must be a table such as {{ min = 0.9 }}"),
+        ("gates.accuracy = {}", f"{KEY}.gates.accuracy: the gate accuracy has no bound"),
+        ("gates.accuracy.min = true", f"{KEY}.gates.accuracy.min is true; it must be a finite number"),
+        ("gates.accuracy.min = '0.5'", f"{KEY}.gates.accuracy.min is '0.5'"),
+        ("gates.accuracy.max = inf", f"{KEY}.gates.accuracy.max is inf"),
+        ("gates.accuracy = { min = 2, max = 1 }", f"{KEY}.gates.accuracy: the gate accuracy has min 2.0 above max 1.0"),
+        (
+            "gates.accuracy.margin = 0.1",
+            f"{KEY}.gates.accuracy.margin belongs to a comparison; the gate would be called",
+        ),
+        ("gates.a_vs_champion.min = 1", f"{KEY}.gates.a_vs_champion takes a margin, not min or max"),
+        ("gates._vs_champion.margin = 1", f"{KEY}.gates._vs_champion names no metric"),
+        ("gates.accuracy_vs_champion = {}", f"{KEY}.gates.accuracy_vs_champion.margin is missing"),
+        ("gates.accuracy_vs_champion.margin = -1", f"{KEY}.gates.accuracy_vs_champion.margin is -1"),
+        (
+            "gates.accuracy_vs_champion = { margin = 0, confidence = 95 }",
+            "confidence is 95; it must be a number from 0.5",
+        ),
+        (
+            "gates.accuracy_vs_champion = { margin = 0, better = 'up' }",
+            'better is \'up\'; it must be "higher" or "lower"',
+        ),
+        (
+            "gates.mse_vs_champion = { margin = 0, better = 'higher' }",
+            "better is 'higher', but mse is better when lower",
+        ),
+        ("gates.cost_vs_champion = { margin = 0 }", f"{KEY}.gates.cost_vs_champion.better is missing"),
+        ("gates.acuracy_vs_champion = { margin = 0 }", "(did you mean accuracy?)"),
+        ("gates.serving.latency_ms = 5", f"{KEY}.gates.serving.latency_ms is not known (did you mean latency_p95_ms?)"),
+        ("gates.serving.memory_mb = 0", f"{KEY}.gates.serving.memory_mb is 0; it must be a number above 0"),
+        ("rollout.steps = [10, 5]", f"{KEY}.rollout.steps is [10, 5]; steps rise from at least 1 and end at 100"),
+        ("rollout.steps = [10, '50', 100]", f"{KEY}.rollout.steps[1] is '50'"),
+        ("rollout.holdback = 51", f"{KEY}.rollout.holdback is 51; it must be a whole number from 0 to 50"),
+        ("rollout.keep = true", f"{KEY}.rollout.keep is true"),
+        ("rollout.on_inconclusive = 'wait'", f"{KEY}.rollout.on_inconclusive is 'wait'; it must be \"hold\""),
+    ],
+)
+def test_a_mistake_in_a_model_is_told_with_its_path(root: Path, line: str, said: str) -> None:
+    """Every key of a model refuses what it cannot be, and says what it may be."""
+    assert said in refusal(root, MODEL + line)
+
+
+def test_all_mistakes_are_told_at_once(root: Path) -> None:
+    """A person corrects the file once: mistakes of different depth and of two models come together, one a line."""
+    second = MODEL.replace("digits", "other") + "gates.x = 1\n"
+    said = refusal(root, f"[tool.turnout]\nprot = 1\n{MODEL}trian = 1\ninputs = ['..']\n{second}")
+    lines = said.splitlines()[1:]
+    assert len(lines) == 4
+    assert [part for part in ("prot", "trian", "inputs", "other.gates.x") if part not in said] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("validate.ipynb", "valdate.ipynb", "which does not exist (did you mean notebooks/validate.ipynb?)"),
+        ("validate.ipynb", "train.ipynb", "is the training notebook too"),
+        ("notebooks/validate.ipynb", "../validate.ipynb", "lies outside the project"),
+        ("notebooks/validate.ipynb", "notebooks/../../validate.ipynb", "lies outside the project"),
+        ("validate.ipynb", "validate.py", "it must be a notebook, a file ending in .ipynb"),
+        ("notebooks/validate.ipynb", "notebooks", "it must be a notebook, a file ending in .ipynb"),
+        ("notebooks/validate.ipynb", "https://example.org/v.ipynb", "does not exist"),
+    ],
+)
+def test_a_notebook_is_a_file_inside_the_project(root: Path, old: str, new: str, said: str) -> None:
+    """Missing, outside, doubled or no notebook at all: each names the key and the value."""
+    message = refusal(root, MODEL.replace(old, new))
+    assert f"{KEY}.validate is" in message
+    assert said in message
+
+
+def test_a_link_that_leads_out_is_outside(root: Path) -> None:
+    """Where a notebook really lies counts, not where its name stands."""
+    outside = root.parent / "outside.ipynb"
+    outside.write_text("{}", encoding="utf-8")
+    (root / "notebooks" / "linked.ipynb").symlink_to(outside)
+    assert "lies outside the project" in refusal(root, MODEL.replace("validate.ipynb", "linked.ipynb"))
+
+
+def test_two_names_for_one_notebook_are_one_notebook(root: Path) -> None:
+    """A link to the training notebook is the training notebook."""
+    (root / "notebooks" / "same.ipynb").symlink_to("train.ipynb")
+    assert "is the training notebook too" in refusal(root, MODEL.replace("validate.ipynb", "same.ipynb"))
+
+
+def test_a_project_that_is_reached_through_a_link_works(root: Path) -> None:
+    """The folder itself may be a link."""
+    (root.parent / "link").symlink_to(root)
+    assert read_project(root.parent / "link").root == root
+
+
+def test_broken_toml_names_the_line(root: Path) -> None:
+    """A typing mistake is found by its line."""
+    assert "line 2" in refusal(root, "[tool.turnout]\nport = = 3\n")
+
+
+def test_a_file_that_is_not_text_names_the_line(root: Path) -> None:
+    """A wrong encoding is told like one."""
+    (root / "pyproject.toml").write_bytes(b"[tool.turnout]\nport = 1 # gr\xfc\xdfe\n")
+    with pytest.raises(BadProject, match=r"not UTF-8 text \(line 2\)"):
+        read_project(root)
+
+
+def test_a_file_that_cannot_be_read_is_told(root: Path) -> None:
+    """A folder in the file's place is an error with the path, not a traceback."""
+    (root / "pyproject.toml").unlink()
+    (root / "pyproject.toml").mkdir()
+    with pytest.raises(BadProject, match="cannot be read"):
+        read_project(root)
+
+
+def test_a_file_without_our_table_says_what_to_add(root: Path) -> None:
+    """The message can be pasted into the file."""
+    said = refusal(root, "[project]\nname = 'x'\n")
+    assert "has no table [tool.turnout]" in said
+    assert "[tool.turnout.models.digits]\n    train = " in said
+
+
+@pytest.mark.parametrize("text", ["tool = 3", "[tool]\nother = 1", ""])
+def test_a_strange_file_is_one_without_our_table(root: Path, text: str) -> None:
+    """Whatever else stands in the file, it is told what is missing."""
+    assert "has no table [tool.turnout]" in refusal(root, text)
+
+
+@pytest.mark.parametrize("name", ["pipelines", "ipext"])
+@pytest.mark.parametrize("form", ["{}.py", "{}/__init__.py", "{}/deep/er/step.py"])
+def test_a_module_that_would_shadow_turnout_is_named(root: Path, name: str, form: str) -> None:
+    """A folder or file of the user's with our package's name is refused before a notebook imports the wrong one."""
+    path = root / form.format(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    with pytest.raises(BadProject, match=rf"{root / name}.* has the name of a package of Turnout's.*rename"):
+        read_project(root)
+
+
+def test_a_folder_without_code_shadows_nothing(root: Path) -> None:
+    """A folder of CI files called `pipelines` is no Python package and may stay."""
+    (root / "pipelines").mkdir()
+    (root / "pipelines" / "build.yaml").touch()
+    assert read_project(root).models
+
+
+def test_a_link_to_turnouts_own_packages_is_turnouts_own(root: Path) -> None:
+    """Where the packages really lie counts: one who works on Turnout itself is not refused."""
+    own = Path(pipelines.__file__).resolve().parent
+    (root / "pipelines").symlink_to(own)
+    (root / "ipext").symlink_to(own.with_name("ipext"))
+    assert read_project(root).models
+
+
+def test_a_project_is_found_from_below(root: Path) -> None:
+    """The search goes up, past a pyproject.toml that is not ours."""
+    below = root / "a" / "b"
+    below.mkdir(parents=True)
+    write(root / "a", "[project]\nname = 'other'\n")
+    assert find_project(below) == root
+
+
+def test_the_nearest_project_counts(root: Path) -> None:
+    """A project inside another one is its own."""
+    inner = root / "inner"
+    inner.mkdir()
+    write(inner, "[tool.turnout]\n")
+    assert find_project(inner) == inner
+
+
+def test_outside_of_a_project_it_says_what_to_make(tmp_path: Path) -> None:
+    """Without any file, and with one that lacks our table, the message says what to add and where."""
+    with pytest.raises(BadProject, match=r"lies in no project.*no pyproject.toml here or above"):
+        find_project(tmp_path)
+    write(tmp_path, "[project]\nname = 'x'\n")
+    with pytest.raises(BadProject, match=r"pyproject.toml has no table \[tool.turnout\]"):
+        find_project(tmp_path)
+
+
+def test_a_broken_file_on_the_way_is_not_passed_over(root: Path) -> None:
+    """A typing mistake in the nearest file does not silently select a project further up."""
+    inner = root / "inner"
+    inner.mkdir()
+    write(inner, "[tool.turnout\n")
+    with pytest.raises(BadProject, match="not valid TOML"):
+        find_project(inner)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+keys = st.sampled_from(["train", "validate", "parameters", "inputs", "gates", "rollout", "logged_model", "zzz"])
+
+
+def toml(value: object) -> str:
+    """A value as TOML; None, which TOML has not, as an empty text."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case None:
+            return '""'
+        case int() | float():
+            return repr(value)
+        case str():
+            return '"' + "".join(f"\\U{ord(letter):08x}" for letter in value) + '"'
+        case list():
+            return f"[{', '.join(toml(part) for part in value)}]"
+        case dict():
+            return "{" + ", ".join(f"{toml(name)} = {toml(part)}" for name, part in value.items()) + "}"
+    raise AssertionError(value)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.dictionaries(keys, values, max_size=4))
+def test_no_file_gives_another_error(root: Path, table: dict[str, object]) -> None:
+    """Whatever stands in a model's table, it is read or refused with the key's path, never a traceback."""
+    body = "\n".join(f"{name} = {toml(value)}" for name, value in table.items())
+    write(root, f"[tool.turnout.models.digits]\n{body}\n")
+    said = ""
+    try:
+        read_project(root)
+    except BadProject as error:
+        said = str(error)
+    assert not said or "tool.turnout.models.digits" in said
+
+
+def test_an_unreadable_file_is_told(root: Path) -> None:
+    """A file without read permission is an error with its path."""
+    (root / "pyproject.toml").chmod(0)
+    if os.access(root / "pyproject.toml", os.R_OK):
+        # The superuser reads everything, so that nothing is refused to see.
+        assert read_project(root).models
+        return
+    with pytest.raises(BadProject, match="cannot be read"):
+        read_project(root)
