@@ -26,7 +26,7 @@ demo: setup  ## Bring the digits classifier from its notebooks into production a
 	@$(BIN)/python notebooks/digits/demo.py
 
 test: lint system-packages  ## Check style, types and imports, then run every test but those of PyTorch
-	@$(BIN)/python -m pytest -m "not torch and not unsettled"
+	@$(BIN)/python -m pytest -m "not torch"
 
 test-torch: $(TORCH_VENV)/.ready  ## Run the tests of PyTorch models, in an environment of their own
 	@$(TORCH_VENV)/bin/python -m pytest -m torch

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import pipelines
 from pipelines.errors import Refused, ServeFailed, StorageFailed, TurnoutError
+from pipelines.local.guarding import reap_guardians, start_guardian
 from pipelines.local.protocol import (
     ADDRESS,
     CLIENT_LOCK,
@@ -37,9 +38,6 @@ START_SECONDS = 30.0
 REPLY_SECONDS = 30.0
 ATTEMPTS = 5
 """How often an operation is asked for again when its daemon dies; it carries an id, so nothing is done twice."""
-
-_started: list[int] = []
-"""Guardians started by this process: they outlive it, and are reaped when they do not."""
 
 
 class DaemonClient:
@@ -127,7 +125,7 @@ class DaemonClient:
             return
         self._follow("/down", None, on_step)
         self._await(lambda: not (is_held(self._state / DAEMON_LOCK) or is_held(self._state / GUARDIAN_LOCK)))
-        _reap()
+        reap_guardians()
 
     def _follow(self, path: str, body: Mapping[str, Any] | None, on_step: Callable[[str], None]) -> dict[str, Any]:
         heard = _Heard(on_step)
@@ -197,8 +195,6 @@ class DaemonClient:
     def _connect(self) -> socket.socket:
         connection = self._try_connect()
         if connection is not None:
-            if not is_held(self._state / GUARDIAN_LOCK):
-                self._start_guardian()
             return connection
         try:
             self._state.mkdir(parents=True, exist_ok=True)
@@ -222,7 +218,7 @@ class DaemonClient:
             if connection is not None:
                 found.append(connection)
                 return True
-            code = _reap().get(guardian)
+            code = reap_guardians().get(guardian)
             if code is not None:
                 codes.append(code)
                 guardian = 0
@@ -280,25 +276,11 @@ class DaemonClient:
         package = str(Path(pipelines.__file__).resolve().parents[1])
         environment = {**os.environ, PROJECT_TAG: Runtime.of(self._root).digest}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-        guardian = [sys.executable, "-S", "-P", "-m", "pipelines.local.guardian"]
-        arguments = [*guardian, str(self._root), str(self._state), str(safe), str(routes), *self._command]
+        arguments = (str(self._root), str(self._state), str(safe), str(routes), *self._command)
         try:
-            logs.mkdir(parents=True, exist_ok=True)
-            log = os.open(logs / "daemon.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            try:
-                # Not by `subprocess`, which warns of children that outlive their parent: this one shall.
-                actions = [
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, log, 1),
-                    (os.POSIX_SPAWN_DUP2, log, 2),
-                ]
-                started = os.posix_spawn(sys.executable, arguments, environment, file_actions=actions, setsid=True)
-            finally:
-                os.close(log)
+            return start_guardian(arguments, logs / "daemon.log", environment, adopts=False)
         except OSError as error:
             raise StorageFailed.from_os(error, "starting the daemon") from error
-        _started.append(started)
-        return started
 
     def _silent(self) -> ServeFailed:
         return ServeFailed(
@@ -326,20 +308,6 @@ class _Heard:
         if number >= self._count:
             self._count = number + 1
             self._on_step(says)
-
-
-def _reap() -> dict[int, int]:
-    """The exit codes of those guardians that have ended since the last call, by process id."""
-    codes = {}
-    for pid in list(_started):
-        try:
-            ended, status = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            ended, status = pid, 0
-        if ended:
-            _started.remove(pid)
-            codes[pid] = os.waitstatus_to_exitcode(status)
-    return codes
 
 
 def _user() -> str:

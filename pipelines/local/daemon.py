@@ -18,16 +18,19 @@ from pipelines import __version__
 from pipelines.errors import BadInput, StorageFailed, TurnoutError
 from pipelines.local.engine import Done, Engine, Request, Step
 from pipelines.local.files import replace_file
+from pipelines.local.guarding import ARGUMENTS, reap_guardians, start_guardian
 from pipelines.local.journal import Journal
 from pipelines.local.outbox import Courier, Outbox
 from pipelines.local.protocol import (
     ADDRESS,
     DAEMON_LOCK,
     FAILURE,
+    GUARDIAN_LOCK,
     LEASE,
     LEASE_RENEWED_SECONDS,
     PROTOCOL,
     STOPPED,
+    is_held,
     try_lock,
 )
 from pipelines.local.runtime import Runtime
@@ -39,6 +42,7 @@ from pipelines.values import Phase, Rollout, read_ref
 
 TICK_SECONDS = 0.5
 DELIVERY_SECONDS = 1.0
+GUARDIAN_SECONDS = 1.0
 UP_SECONDS = 60.0
 """How long `up` waits for what is brought back."""
 LEAVING_SECONDS = 5.0
@@ -168,6 +172,7 @@ class Daemon:
             (self._supervise, TICK_SECONDS),
             (self._keep_up, TICK_SECONDS),
             (self._deliver, DELIVERY_SECONDS),
+            (self._guard_the_guardian, GUARDIAN_SECONDS),
         )
         for work, pause in loops:
             threading.Thread(target=self._repeat, args=(work, pause), name=work.__name__, daemon=True).start()
@@ -298,6 +303,14 @@ class Daemon:
     def _deliver(self) -> None:
         self._outbox.deliver()
 
+    def _guard_the_guardian(self) -> None:
+        """Each of the two brings the other back; both gone within a second need the next command."""
+        reap_guardians()
+        arguments = os.environ.get(ARGUMENTS)
+        if arguments and not self._is_down and not is_held(self._state / GUARDIAN_LOCK):
+            log = self._parts.logs / "daemon.log"
+            start_guardian(json.loads(arguments), log, os.environ, adopts=True)
+
     def _renew(self) -> None:
         os.utime(self._state / LEASE)
 
@@ -320,9 +333,9 @@ class Daemon:
             self._engine.cancel(job.id)
         while self._engine.turns.active() and time.monotonic() < deadline:
             time.sleep(0.01)
-        # Who follows gets the last line before the process is gone.
         self._door.shutdown()
-        time.sleep(0.05)
+        # Who follows gets the last line before the process is gone.
+        self._door.finish(LEAVING_SECONDS)
         for path in (self._state / ADDRESS, self._state / LEASE, self._socket):
             path.unlink(missing_ok=True)
         self._journal.close()

@@ -180,7 +180,7 @@ class Engine:
 
     def _carry_out(self, request: Request, job: Job, incoming: VersionRef | None, watcher: Watcher) -> Done:
         self._reach(f"{job.verb}.accepted")
-        self.settler.settle(job.model)
+        self.settler.settle(job.model, by=job.id)
         known = self.journal.operation(job.id)
         if known is not None:
             return self._outcome(known, watcher)

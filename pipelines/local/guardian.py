@@ -39,6 +39,7 @@ class Guardian:
         safe: The file with the safe routes.
         routes: The file the gateway watches.
         command: The daemon's program and arguments.
+        adopts: Whether the daemon runs already, and was started by another guardian.
         monotonic: Seconds that only go forward.
     """
 
@@ -49,6 +50,8 @@ class Guardian:
         routes: str,
         command: list[str],
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        adopts: bool = False,
     ) -> None:
         self._monotonic = monotonic
         self._lock = os.path.join(state, "daemon.lock")
@@ -59,7 +62,7 @@ class Guardian:
         self._wait = 0.0
         self._born = self._renewed = self._monotonic()
         self._seen = self._lease_time()
-        self._has_answered = False
+        self._has_answered = adopts
         self._is_leaving = False
 
     def watch(self) -> int:
@@ -80,7 +83,8 @@ class Guardian:
         if ended is not None and not self._has_answered:
             return 1
         if not self._child and not self._is_held():
-            if self._has_answered and self._seen is None:
+            # Read again: it may have left between the first look and the second.
+            if self._has_answered and self._lease_time() is None:
                 return 0
             self._start()
         elif self._hangs():
@@ -154,6 +158,10 @@ class Guardian:
         return False
 
     def _end_a_hung_one(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        """Send the daemon a signal, also one that another guardian has started."""
         pid = self._child
         if not pid and self._is_held():
             try:
@@ -163,7 +171,7 @@ class Guardian:
                 return
         if pid:
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
             except OSError:
                 return
 
@@ -176,8 +184,7 @@ class Guardian:
     def _leave(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._is_leaving = True
-        if self._child:
-            os.kill(self._child, signal.SIGTERM)
+        self._signal(signal.SIGTERM)
 
 
 def adopt_orphans() -> None:
@@ -210,7 +217,8 @@ def main() -> int:
         return 0
     if sys.platform == "linux":
         adopt_orphans()
-    return Guardian(state, safe, routes, command).watch()
+    adopts = os.environ.pop("TURNOUT_GUARDIAN_ADOPTS", "") == "1"
+    return Guardian(state, safe, routes, command, adopts=adopts).watch()
 
 
 if __name__ == "__main__":

@@ -141,6 +141,8 @@ class Door(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     def __init__(self, path: Path, service: Service) -> None:
         self.service = service
+        self._answering = 0
+        self._changed = threading.Condition()
         with suppress(FileNotFoundError):
             path.unlink()
         # The folder is the owner's alone; the socket is too, from its first moment.
@@ -149,6 +151,24 @@ class Door(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             super().__init__(str(path), _Handler)
         finally:
             os.umask(before)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Count it before its thread begins: `finish` must not overlook one that was accepted."""
+        with self._changed:
+            self._answering += 1
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Called once for each request, when it has been answered or has failed."""
+        super().shutdown_request(request)
+        with self._changed:
+            self._answering -= 1
+            self._changed.notify_all()
+
+    def finish(self, seconds: float) -> None:
+        """Wait until all that was accepted is answered, but not longer than that."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._answering <= 0, seconds)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no error of ours."""

@@ -31,8 +31,13 @@ class Settler:
         self._clock = clock
         self._alone = threading.Lock()
 
-    def settle(self, model: str) -> None:
+    def settle(self, model: str, by: str = "") -> None:
         """Finish or undo what is left of a model's operations; the caller has the model's turn.
+
+        Args:
+            model: The model.
+            by: The caller's own operation. It is settled too: one that is in the journal already was begun by a daemon
+                that is dead, and its client asks again.
 
         A rollback is finished in any case. Of the others, those are finished whose split the target reports already:
         nobody was told that they succeeded, so going back is as good, and safer when the traffic never moved.
@@ -41,7 +46,7 @@ class Settler:
             TurnoutError: the journal or the target failed; the next call tries again.
         """
         with self._alone:
-            active = {job.id for job in self._turns.active()}
+            active = {job.id for job in self._turns.active()} - {by}
             for operation in self._journal.unfinished():
                 if operation.model == model and operation.id not in active:
                     self._settle(operation)

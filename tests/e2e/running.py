@@ -129,6 +129,18 @@ class RunningLine:
         (process,) = self.processes(role)
         return process
 
+    def kill(self, *roles: str) -> None:
+        """Kill all processes of these roles, or all there are; one that another brings back meanwhile too."""
+
+        def is_dead() -> bool:
+            left = [process for role in roles or (None,) for process in self.processes(role)]
+            for process in left:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            return not left
+
+        wait_until(is_dead, f"the end of {' and '.join(roles) or 'all'}")
+
     def end(self) -> list[str]:
         """Stop everything; what had to be killed, as command lines."""
         with contextlib.suppress(TurnoutError):

@@ -154,19 +154,16 @@ def test_a_misbehaving_canary_hurts_nobody(live: RunningLine, tmp_path: Path, mo
         live.operate("undo")
 
 
-@pytest.mark.unsettled
 @pytest.mark.parametrize("role", ["daemon", "guardian"])
 def test_without_its_keepers_the_line_serves_on(live: RunningLine, tmp_path: Path, role: str) -> None:
-    """A killed daemon or guardian costs no request; the one is back by itself, the other with the next command."""
+    """A killed daemon or guardian costs no request; each is brought back by the other, without a command."""
     hosts = {process.pid for process in live.processes("host")}
     gateway = live.only("gateway").pid
     with live.load(tmp_path, kept=3, fresh=1, slow=1) as load:
         load.wait_for_more(50)
         killed = live.only(role)
         killed.kill()
-        if role == "guardian":
-            live.weights()
-        wait_until(lambda: [one.pid for one in live.processes(role)] not in ([], [killed.pid]), f"a new {role}", 10)
+        wait_until(lambda: [one.pid for one in live.processes(role)] not in ([], [killed.pid]), f"a new {role}")
         wait_until(lambda: live.weights() == {"digits@1": 100}, "the status")
         load.wait_for_more(50)
     assert load.log.failed == 0, load.log.failures
@@ -180,13 +177,14 @@ def test_what_serves_comes_back(live: RunningLine, role: str) -> None:
     killed = live.processes(role)
     for process in killed:
         process.kill()
-    wait_until(lambda: answer(live) == (200, "digits@1"), f"an answer after the {role} was killed", 10)
-    wait_until(lambda: len(live.processes(role)) == len(killed), "as many processes as before", 10)
+    wait_until(lambda: answer(live) == (200, "digits@1"), f"an answer after the {role} was killed")
+    wait_until(lambda: len(live.processes(role)) == len(killed), "as many processes as before")
 
 
 def test_a_hung_host_is_replaced(live: RunningLine) -> None:
     """A stopped process is out of rotation, killed and replaced; no orphan stays."""
-    wait_until(lambda: live.entry()["versions"]["digits@1"]["health"] == "ready", "a host seen to be ready")
+    # One that is loading has two minutes for it, hung or not: the test before may have left a standby that is.
+    wait_until(lambda: {one["health"] for one in live.entry()["versions"].values()} == {"ready"}, "all to be ready")
     hung = live.processes("host")
     for process in hung:
         process.send_signal(signal.SIGSTOP)
@@ -197,9 +195,7 @@ def test_a_hung_host_is_replaced(live: RunningLine) -> None:
 def test_after_a_reboot_up_brings_back_what_was_live(live: RunningLine) -> None:
     """Everything killed in mid-canary: `turnout up` restores the same split."""
     live.deploy(2, 25)
-    for process in live.processes():
-        process.kill()
-    wait_until(lambda: not live.processes(), "the end of all")
+    live.kill()
     entry = live.turnout("up", "--json").document["models"]["digits"]
     assert {ref: one["weight"] for ref, one in entry["versions"].items() if one["weight"]} == {
         "digits@1": 75,

@@ -96,11 +96,21 @@ class Line:
         (found,) = [one for one in self.processes() if "pipelines.local.guardian" in one.cmdline()]
         return found
 
+    def kill(self) -> None:
+        """Kill daemon and guardian, and whichever of them the other brings back meanwhile."""
+
+        def is_dead() -> bool:
+            left = self.processes()
+            for process in left:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            return not left
+
+        until(is_dead)
+
     def end(self) -> None:
         """End what runs."""
-        for process in sorted(self.processes(), key=lambda one: "pipelines.local.guardian" not in one.cmdline()):
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+        self.kill()
         with contextlib.suppress(TurnoutError, OSError):
             for path in Runtime.of(self.root).folder.iterdir():
                 path.unlink()
@@ -196,26 +206,35 @@ def test_after_guardian_and_daemon_are_killed_the_next_command_recovers(line: Li
     """In the middle of a canary, with a stale socket left."""
     line.do("deploy", ref="digits@1")
     line.do("deploy", ref="digits@2")
-    line.guardian.kill()
-    os.kill(line.daemon, signal.SIGKILL)
-    until(lambda: line.processes() == [])
+    line.kill()
     assert line.do("promote")["phase"] == "baking"
     assert len(line.processes()) == 2
 
 
-def test_a_dead_guardian_is_replaced_by_the_next_command(line: Line) -> None:
-    """The daemon goes on meanwhile, and the new guardian watches over it."""
+def test_a_dead_guardian_is_replaced_by_the_daemon(line: Line) -> None:
+    """Without a command; the daemon goes on, and the new guardian watches over it."""
     line.do("deploy", ref="digits@1")
-    old = line.daemon
-    line.guardian.kill()
-    until(lambda: len(line.processes()) == 1)
-    assert line.weights() == {"digits@1": 100}
-    until(lambda: len(line.processes()) == 2)
+    old, first = line.daemon, line.guardian
+    first.kill()
+    first.wait(20)
+    until(lambda: [one.pid for one in line.processes() if one.pid != old] not in ([], [first.pid]))
     assert line.daemon == old
     until(lambda: line.guardian.status() == psutil.STATUS_SLEEPING)
     os.kill(old, signal.SIGKILL)
     settled(line, old)
     assert line.weights() == {"digits@1": 100}
+
+
+def test_a_guardian_that_came_later_leaves_with_the_daemon(line: Line) -> None:
+    """It is no child of the daemon's parent, and must not start another one when everything is stopped on purpose."""
+    line.do("deploy", ref="digits@1")
+    first = line.guardian
+    first.kill()
+    first.wait(20)
+    until(lambda: len(line.processes()) == 2)
+    line.client.down(line.steps.append)
+    until(lambda: line.processes() == [])
+    assert not (line.root / ".turnout" / LEASE).exists()
 
 
 def test_there_is_one_daemon(line: Line) -> None:
@@ -332,9 +351,7 @@ def test_a_daemon_killed_at_any_step(line: Line, verb: str, step: str) -> None:
     """The client is told the outcome all the same, and the state is the old or the new one."""
     line.do("deploy", ref="digits@1")
     line.do("deploy", ref="digits@2")
-    line.guardian.kill()
-    os.kill(line.daemon, signal.SIGKILL)
-    until(lambda: line.processes() == [])
+    line.kill()
     arguments = {"ref": "digits@3", "share": 30} if verb == "deploy" else {"to": "digits@3"}
     client = line.start_client(verb, failpoint=f"{verb}.{step}=kill", **arguments)
     out, _ = client.communicate(timeout=60)

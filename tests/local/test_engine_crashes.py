@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from pipelines.errors import StorageFailed, TurnoutError
+from pipelines.local.engine import Request
 from pipelines.local.failpoints import NAMES, STEPS, VERBS, failpoint
 from pipelines.local.journal import Journal
 from pipelines.values import Rollout, Split
-from tests.local.world import A, B, C, Crash, World
+from tests.local.world import ANNA, A, B, C, Crash, World
 
 
 def nothing(world: World) -> None:
@@ -97,6 +98,26 @@ def crash(tmp_path: Path, name: str, scene: Scene) -> None:
 def test_a_crash_at_any_step_leaves_the_old_state_or_the_new(tmp_path: Path, name: str) -> None:
     """A new daemon finishes or undoes what it finds, without a mix, an orphan or an open intent."""
     crash(tmp_path, name, SCENES[name.partition(".")[0]])
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step not in {"accepted", "stopping", "stopped"}])
+def test_who_asks_again_before_recovery_is_told_how_it_ended(tmp_path: Path, step: str) -> None:
+    """The same request to the next daemon, which has not looked yet at what was left: done or undone, and so it is."""
+    world = World(tmp_path / "state.db")
+    canary(world)
+    before, request = world.now, Request("the same", "deploy", "digits", {"ref": str(C), "share": 30}, ANNA)
+    world.crash_at = f"deploy.{step}"
+    with pytest.raises(Crash):
+        world.engine.operate(request)
+    world.boot()
+    if step in {"routed", "recorded"}:
+        assert world.engine.operate(request).deployment == world.now
+        assert world.weights() == {A: 70, C: 30}
+    else:
+        with pytest.raises(TurnoutError, match="was undone"):
+            world.engine.operate(request)
+        assert world.now == before
+    assert world.journal.unfinished() == []
 
 
 @pytest.mark.parametrize("step", [step for step in STEPS if not step.startswith("stop")])

@@ -71,6 +71,23 @@ def test_a_daemon_that_ends_on_purpose_ends_the_watch(watched: Watched) -> None:
     assert watched.count() == 1
 
 
+def test_one_that_adopts_starts_nothing_when_the_daemon_has_left(watched: Watched) -> None:
+    """No lease and no lock: it left on purpose, before this guardian's first look."""
+    command = [sys.executable, "-c", "pass"]
+    guardian = Guardian(str(watched.folder), "safe", "routes", command, lambda: watched.now, adopts=True)
+    assert guardian.look() == 0
+
+
+def test_one_that_adopts_starts_a_daemon_that_died(watched: Watched) -> None:
+    """The lease is still there."""
+    watched.lease.touch()
+    program = "open(__import__('sys').argv[1], 'a').write('x')"
+    command = [sys.executable, "-c", program, str(watched.starts)]
+    guardian = Guardian(str(watched.folder), "safe", "routes", command, lambda: watched.now, adopts=True)
+    looks(guardian, lambda code: code == 0)
+    assert watched.count() == 1
+
+
 def test_without_a_daemon_the_safe_routes_take_over(watched: Watched) -> None:
     """30 seconds after the lease was last renewed, by whichever daemon; a rename, and so done once."""
     guardian = watched.guardian("import time; time.sleep(0.2)\n" + DYING)

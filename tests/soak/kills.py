@@ -129,11 +129,7 @@ def armed(line: RunningLine, failpoint: str) -> Iterator[None]:
 
 def renew_keepers(line: RunningLine) -> None:
     """Kill guardian and daemon; the next command starts new ones, with the environment of now."""
-    old = [*line.processes("guardian"), *line.processes("daemon")]
-    for process in old:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(old, 5)
+    line.kill("guardian", "daemon")
     line.control.operator.status()
 
 
@@ -265,16 +261,13 @@ def reboot(folder: Path, scale: float) -> Outcome:
         line.deploy(2, 25)
         with line.load(folder, kept=3, fresh=1, slow=1) as load:
             load.wait_for_more(100)
-            for process in [*line.processes("guardian"), *line.processes("daemon")]:
-                process.kill()
+            line.kill("guardian", "daemon")
             load.wait_for_more(1000)
             begun = time.monotonic()
             kept = line.turnout("status", "--json").document["models"]["digits"]["versions"]
             recovered = time.monotonic() - begun
             load.wait_for_more(100)
-        for process in line.processes():
-            process.kill()
-        wait_until(lambda: not line.processes(), "the end of all")
+        line.kill()
         begun = time.monotonic()
         line.turnout("up")
         back = time.monotonic() - begun
