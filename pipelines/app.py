@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import BadInput
-from pipelines.values import VersionSpec
 
 if TYPE_CHECKING:
     from pipelines import views
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from pipelines.ports import Ports, Registry, Reporter
     from pipelines.stages.deploy import DeployOptions
     from pipelines.stages.resolve import Control
-    from pipelines.values import Project
+    from pipelines.values import Project, VersionSpec
 
 
 class App:

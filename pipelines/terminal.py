@@ -6,12 +6,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self, TextIO
 
-from pipelines.ports import CellProgress
-
 if TYPE_CHECKING:
     from types import TracebackType
 
     from rich.progress import Progress, TaskID
+
+    from pipelines.ports import CellProgress
 
 
 class TerminalReporter:

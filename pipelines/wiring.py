@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.ports import Catalogue, Ports, Registry
 from pipelines.stages.resolve import Control
-from pipelines.values import Project
 
 if TYPE_CHECKING:
     from pipelines.local.daemon import Parts
     from pipelines.place import Place
+    from pipelines.ports import Catalogue, Ports, Registry
     from pipelines.project import Watched
+    from pipelines.values import Project
 
 
 def local_ports(project: Project) -> Ports:
@@ -31,6 +31,7 @@ def local_ports(project: Project) -> Ports:
     from pipelines.adapters.packaging.packager import BentoPackager
     from pipelines.adapters.papermill_runner import PapermillRunner
     from pipelines.adapters.revisions import CodeRevisions
+    from pipelines.ports import Ports
 
     clock = SystemClock()
     return Ports(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import PackageFailed, StorageFailed
-from pipelines.values import Bento, VersionRef
+
+if TYPE_CHECKING:
+    from pipelines.values import Bento, VersionRef
 
 SCHEMA = 1
 
@@ -115,6 +116,8 @@ class FileCatalogue:
     def _read(self, ref: VersionRef, said: Any) -> Bento:
         if said["schema"] != SCHEMA:
             raise ValueError(f"schema {SCHEMA}; it has {said['schema']!r}")
+        from pipelines.values import Bento
+
         bento = Bento(
             ref=ref,
             sources=said["sources"],
@@ -129,7 +132,7 @@ class FileCatalogue:
 
 def _replace(path: Path, text: str) -> None:
     """Write whole or not at all, also when the power fails."""
-    written = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    written = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         with written.open("w", encoding="utf-8") as file:
             file.write(text)

@@ -13,12 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pipelines
 from pipelines.errors import Refused, ServeFailed, StorageFailed, TurnoutError
-from pipelines.local.guarding import reap_guardians, start_guardian
 from pipelines.local.protocol import (
     ADDRESS,
     CLIENT_LOCK,
@@ -31,7 +30,9 @@ from pipelines.local.protocol import (
     is_held,
     try_lock,
 )
-from pipelines.values import VersionRef
+
+if TYPE_CHECKING:
+    from pipelines.values import VersionRef
 
 START_SECONDS = 30.0
 """How long a daemon may take to answer."""
@@ -120,6 +121,8 @@ class DaemonClient:
 
     def down(self, on_step: Callable[[str], None]) -> None:
         """Stop all versions, the gateway, the daemon and its guardian; what was live is remembered."""
+        from pipelines.local.guarding import reap_guardians
+
         runs = is_held(self._state / DAEMON_LOCK) or is_held(self._state / GUARDIAN_LOCK)
         if not runs and (not (self._state / "state.db").exists() or (self._state / STOPPED).exists()):
             return
@@ -207,6 +210,8 @@ class DaemonClient:
             return self._start()
 
     def _start(self) -> socket.socket:
+        from pipelines.local.guarding import reap_guardians
+
         with suppress(FileNotFoundError):
             (self._state / FAILURE).unlink()
         guardian, codes = 0, [0]
@@ -267,6 +272,7 @@ class DaemonClient:
 
     def _start_guardian(self) -> int:
         from pipelines.local.envoy.settings import GatewayFiles
+        from pipelines.local.guarding import start_guardian
         from pipelines.local.process import PROJECT_TAG
         from pipelines.local.runtime import Runtime
 

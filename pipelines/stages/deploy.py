@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import BadInput, Refused
-from pipelines.ports import Reporter
-from pipelines.stages.resolve import Control, each_once, resolve
-from pipelines.values import Share, VersionRef, VersionSpec
+from pipelines.errors import BadInput
+from pipelines.stages.resolve import each_once, not_packaged, resolve
+
+if TYPE_CHECKING:
+    from pipelines.ports import Reporter
+    from pipelines.stages.resolve import Control
+    from pipelines.values import Share, VersionRef, VersionSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +85,3 @@ def deploy(
         "dry_run": options.is_dry,
     }
     return ref, control.operator.operate("deploy", spec.model, arguments, each_once(reporter.step))
-
-
-def not_packaged(ref: VersionRef, control: Control) -> Refused:
-    """Why a version cannot run, naming those that can."""
-    numbers = control.catalogue.numbers(ref.model)
-    there = ", ".join(f"{ref.model}@{number}" for number in numbers[-5:])
-    return Refused(
-        f"{ref} is not packaged",
-        instead=f"packaged are {there}" if there else "no version of the model is",
-        then=f"`turnout package {ref}` does that.",
-    )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pipelines.errors import NoSuchVersion
-from pipelines.ports import Catalogue, Operator, Registry
-from pipelines.values import Alias, Phase, Role, VersionRef, VersionSpec, read_ref
+from pipelines.errors import NoSuchVersion, Refused
+from pipelines.values import Alias, Phase, Role, VersionRef, read_ref
+
+if TYPE_CHECKING:
+    from pipelines.ports import Catalogue, Operator, Registry
+    from pipelines.values import VersionSpec
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,17 @@ def resolve(spec: VersionSpec, control: Control) -> VersionRef:
         case Alias():
             running = _running(spec, control)
             return running or control.registry().get(spec).ref
+
+
+def not_packaged(ref: VersionRef, control: Control) -> Refused:
+    """Why a version cannot run, naming those that can."""
+    numbers = control.catalogue.numbers(ref.model)
+    there = ", ".join(f"{ref.model}@{number}" for number in numbers[-5:])
+    return Refused(
+        f"{ref} is not packaged",
+        instead=f"packaged are {there}" if there else "no version of the model is",
+        then=f"`turnout package {ref}` does that.",
+    )
 
 
 def each_once(say: Callable[[str], None]) -> Callable[[str], None]:

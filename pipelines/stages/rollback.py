@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import BadInput
-from pipelines.ports import Reporter
-from pipelines.stages.deploy import not_packaged
-from pipelines.stages.resolve import Control, each_once, resolve
-from pipelines.values import VersionSpec
+from pipelines.stages.resolve import each_once, not_packaged, resolve
+
+if TYPE_CHECKING:
+    from pipelines.ports import Reporter
+    from pipelines.stages.resolve import Control
+    from pipelines.values import VersionSpec
 
 
 def rollback(

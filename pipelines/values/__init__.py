@@ -1,43 +1,76 @@
-"""Frozen facts. No clock, no input or output, no import but `errors`."""
+"""Frozen facts. No clock, no input or output, no import but `errors`.
 
-from pipelines.values.deployment import (
-    Bento,
-    Deployment,
-    HostHealth,
-    Moment,
-    Phase,
-    Role,
-    Share,
-    Split,
-    Sticky,
-    read_ref,
-)
-from pipelines.values.gates import (
-    Check,
-    Comparison,
-    GateReport,
-    Gates,
-    ServingGates,
-    Threshold,
-    Verdict,
-)
-from pipelines.values.manifest import MANIFEST_NAME, MODEL_FOLDER, WARMUP_NAME, Manifest, Parity
-from pipelines.values.project import ModelConfig, Parameter, Project, Rollout
-from pipelines.values.refs import Alias, VersionRef, VersionSpec, check_model_name
-from pipelines.values.signature import DTYPES, Field, Layout, Signature, Task
-from pipelines.values.versions import (
-    Evidence,
-    ModelVersion,
-    PackageRecord,
-    Provenance,
-    Revision,
-    ServingMeasure,
-)
+A module is loaded when the first of its names is asked for: a rollback is in a hurry, and needs few of them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipelines.values.deployment import Bento, Deployment, HostHealth, Moment, Share, Split, Sticky
+    from pipelines.values.gates import Check, Comparison, GateReport, Gates, ServingGates, Threshold, Verdict
+    from pipelines.values.manifest import MANIFEST_NAME, MODEL_FOLDER, WARMUP_NAME, Manifest, Parity
+    from pipelines.values.phases import Phase, Role
+    from pipelines.values.project import ModelConfig, Parameter, Project, Rollout
+    from pipelines.values.refs import Alias, VersionRef, VersionSpec, check_model_name, read_ref
+    from pipelines.values.service_code import (
+        CODE_FOLDER,
+        FUNCTIONS,
+        POSTPROCESS,
+        PREPROCESS,
+        ROWS_FILE,
+        FunctionName,
+        ServiceCode,
+        ServiceFiles,
+        ServiceFunction,
+        file_name,
+    )
+    from pipelines.values.signature import DTYPES, Field, Layout, Signature, Task
+    from pipelines.values.versions import Evidence, ModelVersion, PackageRecord, Provenance, Revision, ServingMeasure
+else:
+
+    def __getattr__(name: str) -> Any:
+        for module, names in _HOMES.items():
+            if name in names:
+                value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+                return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+_HOMES = {
+    "deployment": ("Bento", "Deployment", "HostHealth", "Moment", "Share", "Split", "Sticky"),
+    "gates": ("Check", "Comparison", "GateReport", "Gates", "ServingGates", "Threshold", "Verdict"),
+    "manifest": ("MANIFEST_NAME", "MODEL_FOLDER", "WARMUP_NAME", "Manifest", "Parity"),
+    "phases": ("Phase", "Role"),
+    "project": ("ModelConfig", "Parameter", "Project", "Rollout"),
+    "refs": ("Alias", "VersionRef", "VersionSpec", "check_model_name", "read_ref"),
+    "service_code": (
+        "CODE_FOLDER",
+        "FUNCTIONS",
+        "POSTPROCESS",
+        "PREPROCESS",
+        "ROWS_FILE",
+        "FunctionName",
+        "ServiceCode",
+        "ServiceFiles",
+        "ServiceFunction",
+        "file_name",
+    ),
+    "signature": ("DTYPES", "Field", "Layout", "Signature", "Task"),
+    "versions": ("Evidence", "ModelVersion", "PackageRecord", "Provenance", "Revision", "ServingMeasure"),
+}
 
 __all__ = [
+    "CODE_FOLDER",
     "DTYPES",
+    "FUNCTIONS",
     "MANIFEST_NAME",
     "MODEL_FOLDER",
+    "POSTPROCESS",
+    "PREPROCESS",
+    "ROWS_FILE",
     "WARMUP_NAME",
     "Alias",
     "Bento",
@@ -46,6 +79,7 @@ __all__ = [
     "Deployment",
     "Evidence",
     "Field",
+    "FunctionName",
     "GateReport",
     "Gates",
     "HostHealth",
@@ -63,6 +97,9 @@ __all__ = [
     "Revision",
     "Role",
     "Rollout",
+    "ServiceCode",
+    "ServiceFiles",
+    "ServiceFunction",
     "ServingGates",
     "ServingMeasure",
     "Share",
@@ -75,5 +112,6 @@ __all__ = [
     "VersionRef",
     "VersionSpec",
     "check_model_name",
+    "file_name",
     "read_ref",
 ]

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Literal, Self
 
 from pipelines.errors import BadInput
-from pipelines.values.refs import VersionRef, VersionSpec
+from pipelines.values.phases import Phase, Role
+from pipelines.values.refs import VersionRef, read_ref
 
 Moment = datetime
 """A point in time, UTC; the policy has no clock and is handed it as a value."""
@@ -19,31 +19,6 @@ Share = int | Literal["shadow"]
 """How much of the traffic a version gets: 1 to 100 percent, or copies of all of it."""
 
 _STICKY_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class Phase(StrEnum):
-    """Where a model's deployment stands."""
-
-    EMPTY = "empty"
-    """Nothing serves."""
-    LIVE = "live"
-    """The champion carries the traffic and nothing is under way."""
-    CANARY = "canary"
-    """A candidate has a share of the traffic."""
-    SHADOW = "shadow"
-    """A candidate gets copies of the requests; its answers are discarded."""
-    BAKING = "baking"
-    """A promoted version carries the traffic, and is not the champion yet."""
-
-
-class Role(StrEnum):
-    """What a running version is there for."""
-
-    CHAMPION = "champion"
-    CANARY = "canary"
-    SHADOW = "shadow"
-    BAKING = "baking"
-    STANDBY = "standby"
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,15 +223,3 @@ class Bento:
     is_passed: bool
     forced: str = ""
     memory_mb: float = 0.0
-
-
-def read_ref(text: str) -> VersionRef:
-    """The inverse of `str(ref)`.
-
-    Raises:
-        BadInput: an alias, or no version at all.
-    """
-    spec = VersionSpec.parse(text)
-    if not isinstance(spec.which, int):
-        raise BadInput(f"{text!r} is an alias", instead="stored state names versions by number")
-    return VersionRef(spec.model, spec.which)

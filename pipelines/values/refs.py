@@ -79,3 +79,15 @@ class VersionSpec:
 
     def __str__(self) -> str:
         return f"{self.model}@{self.which}"
+
+
+def read_ref(text: str) -> VersionRef:
+    """The inverse of `str(ref)`.
+
+    Raises:
+        BadInput: an alias, or no version at all.
+    """
+    spec = VersionSpec.parse(text)
+    if not isinstance(spec.which, int):
+        raise BadInput(f"{text!r} is an alias", instead="stored state names versions by number")
+    return VersionRef(spec.model, spec.which)
