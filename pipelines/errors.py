@@ -5,6 +5,7 @@ TurnoutError                    exit code 1: it did not succeed
 │   ├── BadProject              the project file or the project's folder
 │   ├── BadRequest              a prediction request (an HTTP 4xx)
 │   ├── BadParameter            a notebook parameter
+│   ├── BadServiceCode          a function for before or after the model
 │   ├── NoSuchModel
 │   ├── NoSuchVersion
 │   └── MissingExtra            an optional dependency is not installed
@@ -18,6 +19,7 @@ TurnoutError                    exit code 1: it did not succeed
 ├── ExportFailed                no ONNX file, or not an equal one
 ├── PackageFailed               the bento could not be built or measured
 ├── ServeFailed                 a host did not become ready
+├── ServiceCodeFailed           a function before or after the model failed at a request (an HTTP 500)
 ├── StorageFailed               the disk is full, read-only, or the store is broken
 └── Interrupted                 a person pressed Ctrl-C
 
@@ -122,6 +124,10 @@ class BadParameter(BadInput):
     """A notebook parameter with a wrong name, type or value."""
 
 
+class BadServiceCode(BadInput):
+    """A function for before or after the model that cannot be taken: nothing was stored or packaged."""
+
+
 class NoSuchModel(BadInput):
     """The project has no model of that name."""
 
@@ -182,6 +188,10 @@ class PackageFailed(TurnoutError):
 
 class ServeFailed(TurnoutError):
     """A host did not become ready."""
+
+
+class ServiceCodeFailed(TurnoutError):
+    """A function before or after the model raised at a request, or returned what cannot be answered."""
 
 
 class StorageFailed(TurnoutError):

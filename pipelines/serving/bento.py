@@ -21,7 +21,7 @@ def request_type(manifest: Manifest) -> type[IODescriptor]:
         @classmethod
         def model_json_schema(cls, *_: Any, mode: str = "validation", **__: Any) -> dict[str, Any]:
             made = schema.client_request_schema if mode == "validation" else schema.request_schema
-            return made(manifest.signature)
+            return made(manifest.interface)
 
     return Request
 
@@ -37,7 +37,7 @@ def answer_type(manifest: Manifest) -> type[IODescriptor]:
         @classmethod
         def model_json_schema(cls, *_: Any, mode: str = "validation", **__: Any) -> dict[str, Any]:
             made = schema.client_answer_schema if mode == "validation" else schema.answer_schema
-            return made(manifest.signature)
+            return made(manifest.interface)
 
     return Answer
 

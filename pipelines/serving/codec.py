@@ -14,6 +14,7 @@ from pipelines.serving.outputs import Arrays, is_finite
 from pipelines.serving.scalars import column, describe, shorten
 from pipelines.serving.tensors import tensor
 from pipelines.values.manifest import Manifest
+from pipelines.values.refs import VersionRef
 from pipelines.values.signature import Field, Layout, Signature
 
 MAX_CONTAINERS = 2_000_000
@@ -182,7 +183,7 @@ class Encoder:
     """Writes answers `{"outputs": [...], "model": "digits", "version": 7}` of one version."""
 
     def __init__(self, manifest: Manifest) -> None:
-        self._fields = manifest.signature.outputs
+        self._fields = manifest.interface.outputs
         self._tail = b"," + orjson.dumps({"model": manifest.ref.model, "version": manifest.ref.number})[1:]
         self._ref = manifest.ref
 
@@ -206,17 +207,22 @@ class Encoder:
         array = outputs[field.name]
         kind = array.dtype.kind
         if kind == "f" and not is_finite(array):
-            row = int(np.argwhere(~np.isfinite(array))[0][0])
-            raise BadRequest(
-                f"{self._ref} has no finite answer for {_row_path(row)}: its {field.name} is NaN or infinite",
-                then="Other rows of the request may have one; send them without it.",
-                status=422,
-                field=_row_path(row),
-                kind="non_finite",
-            )
+            raise non_finite(array, field.name, self._ref)
         if kind == "M":
             return np.datetime_as_string(array).astype(object)
         return array
+
+
+def non_finite(array: NDArray[Any], name: str, ref: VersionRef) -> BadRequest:
+    """The refusal of an answer that JSON cannot hold: 422, naming the first row where the output `name` is such."""
+    row = int(np.argwhere(~np.isfinite(array))[0][0])
+    return BadRequest(
+        f"{ref} has no finite answer for {_row_path(row)}: its {name} is NaN or infinite",
+        then="Other rows of the request may have one; send them without it.",
+        status=422,
+        field=_row_path(row),
+        kind="non_finite",
+    )
 
 
 def _dump(array: NDArray[Any]) -> bytes:

@@ -11,7 +11,7 @@ from asyncio import CancelledError, get_running_loop
 from time import perf_counter
 from typing import Final
 
-from pipelines.errors import BadRequest, ServeFailed
+from pipelines.errors import BadRequest, ServeFailed, ServiceCodeFailed
 from pipelines.serving.asgi import App, Message, Receive, Scope, Send
 from pipelines.serving.refusals import check_type, refuse, too_large, wrong_encoding, wrong_method
 from pipelines.serving.replica import Replica
@@ -49,7 +49,7 @@ class HotPath:
         self._inline = min(PARSE_INLINE_BYTES, self._limit)
         self._version = (b"x-model-version", str(replica.manifest.ref).encode())
         self._ids = replica.ids
-        self._logged: set[type[BaseException]] = set()
+        self._logged: set[tuple[type[BaseException], type[BaseException], int]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
@@ -81,7 +81,7 @@ class HotPath:
             body = await self._rest(message, receive) if message.get("more_body", True) else message["body"]
             is_read = True
             payload = await self._answer(body)
-        except (BadRequest, ServeFailed) as error:
+        except (BadRequest, ServeFailed, ServiceCodeFailed) as error:
             self._log(error)
             marks = [self._version, request_id]
             await refuse(error, marks, receive, send, None if is_read else headers, self._limit)
@@ -143,15 +143,26 @@ class HotPath:
         self._metrics.batch_rows.add(rows)
         return payload
 
-    def _log(self, error: BadRequest | ServeFailed) -> None:
-        """Each kind of exception a model raises once, with its traceback."""
+    def _log(self, error: BadRequest | ServeFailed | ServiceCodeFailed) -> None:
+        """Each kind of exception that a model or a function raises once, with its traceback."""
         cause = error.__cause__
-        if cause is not None and type(cause) not in self._logged and len(self._logged) < _LOGGED_KINDS:
-            self._logged.add(type(cause))
+        if cause is None:
+            return
+        kind = (type(error), type(cause), _line(cause) if isinstance(error, ServiceCodeFailed) else 0)
+        if kind not in self._logged and len(self._logged) < _LOGGED_KINDS:
+            self._logged.add(kind)
             logger.warning("%s (further ones of this kind are only counted)", error, exc_info=cause)
 
 
-def _outcome(error: BadRequest | ServeFailed) -> str:
-    if isinstance(error, ServeFailed):
-        return "failed"
-    return error.kind if error.kind in ("model_error", "non_finite") else "rejected"
+def _line(error: BaseException) -> int:
+    """Where an exception was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_lineno if trace is not None else 0
+
+
+def _outcome(error: BadRequest | ServeFailed | ServiceCodeFailed) -> str:
+    if isinstance(error, BadRequest):
+        return error.kind if error.kind in ("model_error", "non_finite") else "rejected"
+    return "failed"

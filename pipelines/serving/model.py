@@ -50,12 +50,20 @@ class Model(Protocol):
 
 
 def load_model(folder: Path, manifest: Manifest) -> Model:
-    """Load the model of the bento whose source folder is `folder`.
+    """Load the model of the bento whose source folder is `folder`, with the functions before and after it.
 
     Raises:
-        ServeFailed: the model cannot be loaded, or is not what the manifest says.
+        ServeFailed: the model or a function cannot be loaded, or is not what the manifest says.
     """
-    place = folder / MODEL_FOLDER
+    model = _load_bare(folder / MODEL_FOLDER, manifest)
+    if manifest.service_code is None:
+        return model
+    from pipelines.serving.service_code import CodedModel
+
+    return CodedModel.load(model, folder, manifest)
+
+
+def _load_bare(place: Path, manifest: Manifest) -> Model:
     try:
         if manifest.flavour == "onnx":
             return OnnxModel.load(place / ONNX_FILE, manifest)

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import orjson
 
-from pipelines.errors import BadRequest, ServeFailed
+from pipelines.errors import BadRequest, ServeFailed, ServiceCodeFailed
 from pipelines.serving.codec import Decoder, Encoder
 from pipelines.serving.model import Model, load_model
 from pipelines.serving.outputs import Arrays
@@ -56,11 +56,11 @@ class Predictor:
         self.manifest = manifest
         self.pace = Pace()
         self.takes_threads = model.takes_threads
-        self.decode = Decoder(manifest.signature).decode
+        self.decode = Decoder(manifest.interface).decode
         self.encode = Encoder(manifest).encode
         self._model = model
         self._ref = str(manifest.ref)
-        self._rows_vary = any(None in field.shape for field in manifest.signature.inputs)
+        self._rows_vary = any(None in field.shape for field in manifest.interface.inputs)
 
     @classmethod
     def load(cls, folder: Path, manifest: Manifest) -> Predictor:
@@ -91,7 +91,7 @@ class Predictor:
             self.answer(body)
             self.pace.smallest, self.pace.first = self._timed(one)
             units, seconds = self._timed(body)
-        except (BadRequest, LookupError, TypeError, ValueError) as error:
+        except (BadRequest, ServiceCodeFailed, LookupError, TypeError, ValueError) as error:
             raise ServeFailed(f"{self._ref} does not answer its own warm-up rows: {error}") from error
         more = units - self.pace.smallest
         self.pace.each = max(0.0, (seconds - self.pace.first) / more) if more else self.pace.first
@@ -128,11 +128,12 @@ class Predictor:
 
         Raises:
             BadRequest: the model raised on these rows: 422, of the kind `model_error`.
+            ServiceCodeFailed: a function before or after it did.
         """
         start = perf_counter()
         try:
             outputs = self._model.predict(arrays)
-        except BadRequest:
+        except (BadRequest, ServiceCodeFailed):
             raise
         except Exception as error:
             lines = str(error).strip().splitlines() or [""]
@@ -154,6 +155,7 @@ class Predictor:
 
         Raises:
             BadRequest: there is no answer to this body.
+            ServiceCodeFailed: a function before or after the model failed.
         """
         arrays, rows = self.decode(body)
         return self.finish(arrays, rows), rows

@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Final
 
-from pipelines.errors import BadRequest, ServeFailed
+from pipelines.errors import BadRequest, ServeFailed, ServiceCodeFailed
 from pipelines.serving.asgi import Header, Receive, Send
 from pipelines.serving.scalars import shorten
 
@@ -65,7 +65,7 @@ def _text(header: bytes) -> str:
 
 
 async def refuse(
-    error: BadRequest | ServeFailed,
+    error: BadRequest | ServeFailed | ServiceCodeFailed,
     marks: list[Header],
     receive: Receive,
     send: Send,
@@ -87,6 +87,8 @@ async def refuse(
     """
     if isinstance(error, BadRequest):
         status, kind, field = error.status, error.kind, error.field
+    elif isinstance(error, ServiceCodeFailed):
+        status, kind, field = 500, "service_code_error", ""
     else:
         status, kind, field = 503, "not_ready", ""
     body = json.dumps({"error": {**error.as_dict(), "type": kind, "field": field}}).encode()

@@ -19,6 +19,8 @@ ERROR_ANSWERS = {
     422: "The model has no answer to these rows.",
     503: "The model is still being loaded.",
 }
+CODE_ANSWERS = {500: "A function before or after the model failed at these rows."}
+"""Of a version with service code."""
 
 ERROR_SCHEMA: Schema = {
     "title": "Error",
@@ -74,12 +76,13 @@ def client_answer_schema(signature: Signature) -> Schema:
 def predict_operation(manifest: Manifest) -> Schema:
     """What `POST /predict` takes and answers, as parts of an OpenAPI operation; it refers to the component `Error`."""
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    answers: Schema = {str(status): {"description": text, "content": error} for status, text in ERROR_ANSWERS.items()}
+    described = ERROR_ANSWERS if manifest.service_code is None else {**ERROR_ANSWERS, **CODE_ANSWERS}
+    answers: Schema = {str(status): {"description": text, "content": error} for status, text in described.items()}
     answers["200"] = {
         "description": f"One output a row, in order. The header x-model-version is {manifest.ref}.",
-        "content": {"application/json": {"schema": answer_schema(manifest.signature)}},
+        "content": {"application/json": {"schema": answer_schema(manifest.interface)}},
     }
-    body = {"required": True, "content": {"application/json": {"schema": request_schema(manifest.signature)}}}
+    body = {"required": True, "content": {"application/json": {"schema": request_schema(manifest.interface)}}}
     return {"requestBody": body, "responses": answers}
 
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from pipelines.errors import BadRequest
+from pipelines.errors import BadRequest, ServiceCodeFailed
 from pipelines.serving.hotpath import PARSE_INLINE_BYTES
 from pipelines.serving.replica import Replica
 
@@ -116,7 +116,7 @@ class Shortcut(HttpToolsProtocol):
             if not predictor.is_quick(arrays, rows):
                 return False
             payload = predictor.finish(arrays, rows)
-        except BadRequest:
+        except (BadRequest, ServiceCodeFailed):
             return False
         except Exception:
             logger.exception("a request could not take the short way")

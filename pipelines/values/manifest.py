@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from pipelines.errors import PackageFailed
 from pipelines.values.refs import VersionRef
+from pipelines.values.service_code import ServiceCode
 from pipelines.values.signature import Signature
 
 MANIFEST_NAME = "turnout-model.json"
@@ -60,6 +61,7 @@ class Manifest:
         reason: For a native bento: why it carries its framework.
         parity: For `onnx`: the proof of equality.
         max_body_bytes: A longer request body is answered 413.
+        service_code: The functions before and after the model, where there are any.
     """
 
     ref: VersionRef
@@ -71,6 +73,12 @@ class Manifest:
     reason: str = ""
     parity: Parity | None = None
     max_body_bytes: int = 32 * 1024 * 1024
+    service_code: ServiceCode | None = None
+
+    @property
+    def interface(self) -> Signature:
+        """What clients send and get; `signature` is what the model itself takes and gives."""
+        return self.signature if self.service_code is None else self.service_code.interface
 
     def as_dict(self) -> dict[str, Any]:
         """The manifest as JSON."""
@@ -86,6 +94,7 @@ class Manifest:
             "reason": self.reason,
             "parity": self.parity.as_dict() if self.parity else None,
             "max_body_bytes": self.max_body_bytes,
+            **({"service_code": self.service_code.as_dict()} if self.service_code else {}),
         }
 
     @classmethod
@@ -112,6 +121,7 @@ class Manifest:
                 reason=data["reason"],
                 parity=Parity(**data["parity"]) if data["parity"] else None,
                 max_body_bytes=data["max_body_bytes"],
+                service_code=ServiceCode.from_dict(data["service_code"]) if data.get("service_code") else None,
             )
         except (KeyError, TypeError) as error:
             raise PackageFailed(f"{MANIFEST_NAME} is incomplete: {error}", then="Package the version again.") from error

@@ -69,6 +69,7 @@ class PackageRecord:
         parity: The proof, for `onnx`.
         checks: The gates on the bento itself, judged.
         forced: The reason given with `--force`, when a gate had not passed.
+        service_code: SHA-256 of the functions before and after the model, by name; empty without any.
     """
 
     bento: str
@@ -79,6 +80,7 @@ class PackageRecord:
     parity: Parity | None = None
     checks: GateReport | None = None
     forced: str = ""
+    service_code: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON."""
@@ -91,6 +93,7 @@ class PackageRecord:
             "parity": self.parity.as_dict() if self.parity else None,
             "checks": self.checks.as_dict() if self.checks else None,
             "forced": self.forced,
+            "service_code": dict(self.service_code),
         }
 
     @classmethod
@@ -105,6 +108,7 @@ class PackageRecord:
             parity=Parity(**data["parity"]) if data["parity"] else None,
             checks=GateReport.from_dict(data["checks"]) if data["checks"] else None,
             forced=data["forced"],
+            service_code=data.get("service_code", {}),
         )
 
 
