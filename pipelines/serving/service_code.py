@@ -43,7 +43,7 @@ def load_function(path: Path, name: FunctionName, text: str) -> Function:
     """
     module = ModuleType(f"turnout_{name}")
     module.__file__ = str(path)
-    exec(compile(text, str(path), "exec"), vars(module))  # noqa: S102 - what the person wrote to be run here
+    exec(compile(text, str(path), "exec", dont_inherit=True), vars(module))  # noqa: S102 - what the person wrote to be run here
     function = vars(module)[name]
     if not callable(function):
         raise LookupError(name)
