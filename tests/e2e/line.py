@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -92,6 +94,25 @@ def make_project(root: Path, tables: str, **notebooks: Path) -> ProjectFolder:
     for model, folder in notebooks.items():
         shutil.copytree(folder, root / "notebooks" / model, ignore=shutil.ignore_patterns(".*", "*.py"))
     return ProjectFolder(root)
+
+
+def readme_blocks(marker: str, file: str) -> list[str]:
+    """The code blocks of the README behind `<!-- MARKER by FILE -->`, in their order.
+
+    Args:
+        marker: What is done with them: `run`, `sent`.
+        file: The file that does it, as its `__file__`.
+    """
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    name = re.escape(Path(file).resolve().relative_to(ROOT).as_posix())
+    return re.findall(rf"<!-- {marker} by {name} -->\n```\w+\n(.*?)```", text, re.DOTALL)
+
+
+def readme_commands(file: str) -> list[list[str]]:
+    """The `turnout` commands that the README tells a newcomer to type and `file` runs, in their order."""
+    blocks = readme_blocks("run", file)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("$ turnout ")]
+    return [shlex.split(line)[2:] for line in lines]
 
 
 def free_port() -> int:

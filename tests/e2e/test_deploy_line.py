@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import Refused
-from tests.e2e.line import post
+from tests.e2e.line import post, readme_commands
 from tests.e2e.load import Timeline
 from tests.e2e.running import BODY, RunningLine, running_line, wait_until
 
@@ -241,6 +241,27 @@ def test_versions_that_may_not_run_are_refused(live: RunningLine) -> None:
     live.turnout("deploy", "digits@14", "--canary", "10", "--force", "--reason", "a try", "--yes")
     assert "a try" in json.dumps(live.turnout("history", "digits", "--json").document)
     live.operate("undo")
+
+
+def test_the_readmes_way_into_production_and_back(tmp_path: Path) -> None:
+    """The README's commands, as they stand there: a first version, a canary, all the traffic, and back."""
+    first, second = "digits@1", "digits@2"
+    steps = {
+        "deploy digits@1": ("live", {first: 100}),
+        "deploy digits@2 --canary 10": ("canary", {first: 90, second: 10}),
+        "status digits": ("canary", {first: 90, second: 10}),
+        "promote digits": ("baking", {second: 100}),
+        "rollback digits": ("live", {first: 100}),
+    }
+    assert [" ".join(command) for command in readme_commands(__file__)] == list(steps)
+    with running_line(tmp_path / "p", 2) as line:
+        for command, (phase, weights) in steps.items():
+            shown = line.turnout(*command.split()).out
+            assert line.entry()["phase"] == phase, shown
+            assert line.weights() == weights, shown
+            assert all(ref in shown for ref in weights), shown
+        assert answer(line) == (200, first)
+        assert second in line.entry()["quarantined"]
 
 
 def test_a_rollback_with_nowhere_to_go_says_so(tmp_path: Path) -> None:

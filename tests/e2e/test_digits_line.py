@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,22 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.e2e.line import ROOT, ProjectFolder, make_project, post
+from tests.e2e.line import ROOT, ProjectFolder, make_project, post, readme_blocks, readme_commands
 from tests.serving.bentos import running_bentoml
 
 pytestmark = pytest.mark.tensorflow
-
-
-def readme_blocks(marker: str) -> list[str]:
-    """The code blocks of the README behind `<!-- MARKER by this file -->`."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.findall(rf"<!-- {marker} by tests/e2e/test_digits_line.py -->\n```\w+\n(.*?)```", text, re.DOTALL)
-
-
-def readme_commands() -> list[list[str]]:
-    """The `turnout` commands that the README tells a newcomer to type, in their order."""
-    lines = [line for block in readme_blocks("run") for line in block.splitlines() if line.startswith("$ turnout ")]
-    return [shlex.split(line)[2:] for line in lines]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +27,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectFolder:
     folder = make_project(
         root, (ROOT / "pyproject.toml").read_text(encoding="utf-8"), digits=ROOT / "notebooks" / "digits"
     )
-    for command in readme_commands()[:-1]:
+    for command in readme_commands(__file__)[:-1]:
         folder.turnout(*command)
     return folder
 
@@ -61,7 +48,7 @@ def validation(project: ProjectFolder) -> tuple[np.ndarray, pd.DataFrame]:
 
 def test_the_readme_has_the_commands_this_file_runs() -> None:
     """The README still shows the whole line, so that running its commands proves something."""
-    assert [command[0] for command in readme_commands()] == [
+    assert [command[0] for command in readme_commands(__file__)] == [
         "train",
         "validate",
         "package",
@@ -127,7 +114,7 @@ def test_the_answer_is_the_original_models(url: str, validation: tuple[np.ndarra
 
 def test_the_readmes_request_is_answered(url: str) -> None:
     """The body that the README sends with curl is a valid request, and the drawn zero is seen as one."""
-    (block,) = readme_blocks("sent")
+    (block,) = readme_blocks("sent", __file__)
     body = re.search(r"-d '(.*)'", block, re.DOTALL)
     assert body is not None
     status, answer, _ = post(f"{url}/predict", body.group(1).encode())
@@ -137,7 +124,7 @@ def test_the_readmes_request_is_answered(url: str) -> None:
 
 def test_the_readmes_client_runs(url: str) -> None:
     """The README's Python client works as it stands, but for the port; the first three images are 0, 1 and 2."""
-    program = next(block for block in readme_blocks("run") if "SyncHTTPClient" in block)
+    program = next(block for block in readme_blocks("run", __file__) if "SyncHTTPClient" in block)
     program = program.replace("http://127.0.0.1:3000", url)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -175,7 +162,7 @@ def test_the_bento_runs_under_plain_bentoml(
 
 def test_a_second_version_is_compared_with_the_champion(project: ProjectFolder) -> None:
     """The README's last command makes digits@2; its report holds the paired comparison with digits@1."""
-    done = project.turnout(*readme_commands()[-1], code=None)
+    done = project.turnout(*readme_commands(__file__)[-1], code=None)
     assert done.code in {0, 1}, done.err
     first, second = reversed(project.json("versions", "digits")["versions"])
     assert (first["ref"], second["ref"]) == ("digits@1", "digits@2")
