@@ -48,6 +48,7 @@ lint: setup  ## Check style, types and the import contracts
 bench: setup bench-packages  ## Measure serving side by side with what people use instead
 	@$(BIN)/python -m benchmarks.serving --write-docs
 	@$(BIN)/python -m benchmarks.gateway --write-docs
+	@$(BIN)/python -m benchmarks.command_line --write-docs
 
 soak: setup  ## Switch, kill and fill up for an hour, and write down what was lost
 	@$(BIN)/python -m tests.soak.reliability --write-docs
