@@ -83,7 +83,7 @@ class Visitors:
         while sum(answered == ref for _, answered in self.seen) < count and time.monotonic() < deadline:
             time.sleep(0.05)
 
-    def report(self, since: float = 0.0) -> str:
+    def report(self, since: float) -> str:
         """Who answered how many requests that began since then."""
         counts = Counter(answered for started, answered in self.seen if started > since)
         failed = sum(count for answered, count in counts.items() if answered.startswith("failed"))
@@ -154,9 +154,10 @@ def forward(url: str, image: list[Any]) -> str:
     visitors = Visitors(url, image)
     with visitors.coming():
         took = turnout("deploy", second, "--canary", "10")
+        moment = time.monotonic()
         visitors.wait_for(second, 5)
         print(f"  {second} was started beside the live version and has 10 % of the traffic, after {took:.1f} s.")
-        print(f"  Answers so far: {visitors.report()}.")
+        print(f"  Answers since: {visitors.report(moment)}.")
         took = turnout("promote", "digits")
         moment = time.monotonic()
         visitors.wait_for(second, 50)
@@ -171,9 +172,10 @@ def back(url: str, image: list[Any]) -> None:
     bad = bad_version()
     visitors = Visitors(url, image)
     with visitors.coming():
-        turnout("deploy", bad, "--canary", "50", "--force", "--reason", "the demo needs a bad version", "--yes")
+        turnout("deploy", bad, "--canary", "50")
+        moment = time.monotonic()
         visitors.wait_for(bad, 20)
-        print(f"  {bad} answers half of the requests, and badly: {visitors.report()}.")
+        print(f"  {bad} answers half of the requests, and badly. Answers since: {visitors.report(moment)}.")
         begun = time.monotonic()
         took = turnout("rollback", "digits", "--reason", "wrong digits")
         moment = time.monotonic()

@@ -93,7 +93,6 @@ class LocalTarget:
         """Start the version's hosts behind the gateway; see `ports.Target`."""
         self.gateway.ensure()
         is_new = bento.ref not in self._hosts.versions()
-        progress(f"starting {bento.ref}")
         self._hosts.start(bento, replicas, progress)
         try:
             self.gateway.add(bento.ref, self._hosts.sockets()[bento.ref])

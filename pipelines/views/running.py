@@ -173,7 +173,7 @@ def model_blocks(name: str, entry: Mapping[str, Any]) -> list[Block]:
     if entry.get("operation"):
         facts.append(("under way", operation_text(entry["operation"])))
     if entry.get("bake_until"):
-        facts.append(("baking until", _moment(entry["bake_until"])))
+        facts.append(("baking until", f"{_moment(entry['bake_until'])} UTC"))
     facts += [("quarantined", f"{ref}: {reason}") for ref, reason in (entry.get("quarantined") or {}).items()]
     return [*blocks, Facts(facts)] if facts else blocks
 
