@@ -18,12 +18,15 @@ from pipelines.values import (
     GateReport,
     HostHealth,
     ModelVersion,
+    Modules,
     PackageRecord,
     Parameter,
     Provenance,
     Revision,
+    ServiceFiles,
     ServingMeasure,
     Split,
+    Trial,
     VersionRef,
     VersionSpec,
 )
@@ -193,6 +196,7 @@ class PackageJob:
         rows: The real validation rows: `.npy`, `.npz`, `.parquet` or `.csv`.
         native: Whether to carry the original model without trying an export.
         forced: The reason given with `--force`, or nothing.
+        service_code: The functions before and after the model.
     """
 
     version: ModelVersion
@@ -200,6 +204,7 @@ class PackageJob:
     rows: Path
     native: bool = False
     forced: str = ""
+    service_code: ServiceFiles = ServiceFiles()
 
 
 class Packager(Protocol):
@@ -210,6 +215,7 @@ class Packager(Protocol):
 
         Raises:
             MissingExtra: an exporter or the framework is not installed.
+            BadServiceCode: a function before or after the model does not do what it has to, on the real rows.
             PackageFailed: the bento could not be built; nothing is left of it.
             StorageFailed: the disk is full or read-only.
         """
@@ -228,8 +234,51 @@ class Packager(Protocol):
             PackageFailed: the bento is gone or was changed; the message says how to make it again.
         """
 
+    def modules(self, package: PackageRecord | None) -> Modules:
+        """What service code may import in a bento such as this one; None stands for one with an ONNX file."""
+
+    def try_out(self, package: PackageRecord, rows: Path, files: ServiceFiles) -> Trial:
+        """Have functions answer real rows around the model of a bento, in a process of their own, for a limited time.
+
+        Args:
+            package: The bento; it stays as it is.
+            rows: The real validation rows.
+            files: The functions.
+
+        Raises:
+            BadServiceCode: a function does not do what it has to; the message names its line and the cause.
+            PackageFailed: the bento is gone.
+        """
+
     def remove(self, package: PackageRecord) -> int:
         """Delete the bento; return the bytes freed. A bento that is gone already frees 0."""
+
+
+class Functions(Protocol):
+    """The functions before and after a model, as they lie beside its notebooks."""
+
+    def read(self, folder: Path) -> ServiceFiles:
+        """What lies in the folder.
+
+        Raises:
+            BadServiceCode: a file is no text, or far too long.
+            StorageFailed: a file cannot be read.
+        """
+
+    def write(self, folder: Path, files: ServiceFiles) -> None:
+        """Make the folder hold just these functions and rows; what has its text already is not touched.
+
+        Raises:
+            BadServiceCode: a file of somebody's own has the name of one.
+            StorageFailed: the disk is full or read-only; each file has its old text or its new one.
+        """
+
+    def rows(self, path: Path) -> str:
+        """A person's own file of example rows (.json, .csv) as a request body.
+
+        Raises:
+            BadServiceCode: there is no such file, or it holds no rows.
+        """
 
 
 class Hosts(Protocol):
@@ -401,6 +450,7 @@ class Ports:
     digests: Digests
     clock: Clock
     catalogue: Catalogue
+    functions: Functions
 
 
 __all__ = [
@@ -410,6 +460,7 @@ __all__ = [
     "Clock",
     "Digests",
     "Executions",
+    "Functions",
     "Hosts",
     "LoggedModel",
     "NotebookJob",

@@ -31,6 +31,7 @@ def local_ports(project: Project) -> Ports:
     from pipelines.adapters.packaging.packager import BentoPackager
     from pipelines.adapters.papermill_runner import PapermillRunner
     from pipelines.adapters.revisions import CodeRevisions
+    from pipelines.adapters.service_code import FileFunctions
     from pipelines.ports import Ports
 
     clock = SystemClock()
@@ -44,6 +45,7 @@ def local_ports(project: Project) -> Ports:
         digests=FileDigests(),
         clock=clock,
         catalogue=local_catalogue(project.state),
+        functions=FileFunctions(),
     )
 
 

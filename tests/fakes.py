@@ -9,6 +9,7 @@ A test scripts them by plain arguments:
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,20 +19,27 @@ from typing import Any
 
 from pipelines.adapters.mlflow_registry.lookup import find_version, refuse_if_needed
 from pipelines.adapters.notebook_parameters import checked_parameters
+from pipelines.adapters.service_code import FileFunctions
 from pipelines.errors import BadProject, PackageFailed, StorageFailed, TurnoutError
 from pipelines.ports import CellProgress, LoggedModel, NotebookJob, PackageJob, Ports, RunFacts
 from pipelines.values import (
     Alias,
     Bento,
     Evidence,
+    Field,
     GateReport,
+    Layout,
     ModelVersion,
+    Modules,
     PackageRecord,
     Parameter,
     Parity,
     Provenance,
     Revision,
+    ServiceFiles,
     ServingMeasure,
+    Signature,
+    Trial,
     VersionRef,
     VersionSpec,
 )
@@ -291,6 +299,8 @@ class FakePackager:
         """What was packaged, in order."""
         self.bentos: dict[str, PackageRecord] = {}
         """What there is, by tag."""
+        self.tried: list[ServiceFiles] = []
+        """The functions that were tried out, in order."""
 
     def package(self, job: PackageJob, progress: Callable[[str], None]) -> PackageRecord:
         """Make the record of a bento."""
@@ -300,7 +310,7 @@ class FakePackager:
         self.jobs.append(job)
         ref = job.version.ref
         reason = "asked for with --native" if job.native else self.reason
-        what = f"{job.version.model_uri} {job.native} {job.rows.name}"
+        what = f"{job.version.model_uri} {job.native} {job.rows.name}" + "".join(job.service_code.digests.values())
         record = PackageRecord(
             bento=f"{ref.model}:{ref.number}",
             path=f"bentos/{ref.model}/{ref.number}",
@@ -309,6 +319,7 @@ class FakePackager:
             reason=reason,
             parity=None if reason else Parity(rows=10, max_abs_diff=1e-7, agreement=1.0, tolerance=1e-4),
             forced=job.forced,
+            service_code=job.service_code.digests,
         )
         self.bentos[record.bento] = record
         return record
@@ -323,6 +334,20 @@ class FakePackager:
         if package.bento not in self.bentos:
             raise PackageFailed(f"the bento {package.bento} is gone", then="`turnout package` makes it again.")
         return Path(package.path)
+
+    def modules(self, package: PackageRecord | None) -> Modules:
+        """The standard library and numpy."""
+        del package
+        return Modules(frozenset(sys.stdlib_module_names), frozenset({"numpy"}))
+
+    def try_out(self, package: PackageRecord, rows: Path, files: ServiceFiles) -> Trial:
+        """As many rows as `package` proves, unless there is a failure to raise."""
+        del rows
+        self.sources(package)
+        if self.failure is not None:
+            raise self.failure
+        self.tried.append(files)
+        return Trial(10, Signature(Layout.TENSOR, (Field("inputs", "float32"),), (Field("outputs", "float32"),)))
 
     def remove(self, package: PackageRecord) -> int:
         """Forget the bento; it counts 5000 bytes."""
@@ -547,4 +572,5 @@ def fake_ports(
         digests=digests or FakeDigests(),
         clock=clock or FakeClock(),
         catalogue=FakeCatalogue(),
+        functions=FileFunctions(),
     )

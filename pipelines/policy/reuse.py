@@ -8,7 +8,10 @@ from pipelines.values import ModelVersion, Parameter, Provenance
 
 
 def reusable(
-    versions: Iterable[ModelVersion], provenance: Provenance, parameters: Mapping[str, Parameter]
+    versions: Iterable[ModelVersion],
+    provenance: Provenance,
+    parameters: Mapping[str, Parameter],
+    service_code: Mapping[str, str] | None = None,
 ) -> ModelVersion | None:
     """The newest version made from the same code cells, data, environment and parameters; None when there is none.
 
@@ -18,13 +21,17 @@ def reusable(
         versions: All versions of the model, in any order.
         provenance: What a version trained now would be made from.
         parameters: What it would be trained with, the notebook's defaults included.
+        service_code: Digests of the functions that would be packaged with it: a version that is packaged with others
+            keeps those, and does not count. None: that does not matter.
     """
     if not provenance.notebook_digest:
         return None
     same = [
         version
         for version in versions
-        if _made_from(version.provenance) == _made_from(provenance) and _exact(version.parameters) == _exact(parameters)
+        if _made_from(version.provenance) == _made_from(provenance)
+        and _exact(version.parameters) == _exact(parameters)
+        and (service_code is None or version.package is None or dict(version.package.service_code) == service_code)
     ]
     return max(same, key=lambda version: version.ref.number, default=None)
 

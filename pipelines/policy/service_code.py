@@ -11,10 +11,9 @@ import builtins
 import symtable
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from pipelines.errors import BadServiceCode
-from pipelines.values import ServiceFunction
+from pipelines.values import Modules, ServiceFunction
 
 LONGEST = 200_000
 """Characters of a file."""
@@ -37,22 +36,6 @@ _CONSTANT_CALLS = {
     *(f"numpy.{name}" for name in ("array", "asarray", "float32", "float64", "int32", "int64")),
 }
 _SHOWN = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Modules:
-    """What service code may import.
-
-    Args:
-        standard: The modules of the standard library.
-        installed: The modules of the packages that the bento pins.
-    """
-
-    standard: frozenset[str]
-    installed: frozenset[str]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.standard or name in self.installed
 
 
 def check(function: ServiceFunction, modules: Modules | None) -> None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 
 from pipelines.errors import BadInput, NotebookContract, Refused
 from pipelines.policy.gates import judge_serving
+from pipelines.policy.service_code import check
 from pipelines.ports import PackageJob, Ports, Reporter
-from pipelines.values import Bento, ModelVersion, PackageRecord, Project, Verdict, VersionSpec
+from pipelines.stages.service_code import files_of
+from pipelines.values import Bento, ModelVersion, PackageRecord, Project, ServiceFiles, Verdict, VersionSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,9 @@ def package(
     """Package one version; `reason` overrides gates that did not pass, and is recorded.
 
     Raises:
-        Refused: the version is not validated, or did not pass and no reason was given.
+        Refused: the version is not validated, did not pass, or is packaged with other service code, and no reason was
+            given.
+        BadServiceCode: a function before or after the model does not do what it has to.
         NotebookContract: its validation logged no rows to prove an export on.
         PackageFailed, MissingExtra, StorageFailed: no bento was made; an earlier one is untouched.
     """
@@ -39,6 +43,12 @@ def package(
     model = project.model(spec.model)
     version = ports.registry.get(spec)
     _refuse_unproven(version, reason)
+    files = files_of(project, model, ports)
+    for name in files.others:
+        reporter.step(f"{name} beside the notebooks is left alone: its first line does not say that it is service code")
+    _refuse_other_code(version, files, reason)
+    for function in files.functions:
+        check(function, None)  # before an export that takes minutes; what it imports is checked when the bento is known
     evidence = ports.registry.evidence(version.validation_run_id)
     if evidence.inputs is None:
         raise NotebookContract(
@@ -52,6 +62,7 @@ def package(
         rows=evidence.inputs,
         native=native,
         forced=reason or "",
+        service_code=files,
     )
     made = ports.packager.package(job, reporter.step)
     reporter.step("measuring the bento: start, one-row latency, memory")
@@ -85,3 +96,16 @@ def _refuse_unproven(version: ModelVersion, reason: str | None) -> None:
             instead="only a version that passed is packaged",
             then=f"`turnout package {version.ref} --force --reason TEXT` overrides that, on record.",
         )
+
+
+def _refuse_other_code(version: ModelVersion, files: ServiceFiles, reason: str | None) -> None:
+    """A version's number stands for its answers: what is packaged keeps them."""
+    if version.package is None or dict(version.package.service_code) == files.digests or reason is not None:
+        return
+    before = ", ".join(version.package.service_code) or "no service code"
+    raise Refused(
+        f"{version.ref} is packaged already, and its service code has changed since (it has {before})",
+        instead="a packaged version keeps the answers it has",
+        then=f"`turnout ship {version.ref.model}` makes a new version of the same model with what is there now; "
+        f"`turnout package {version.ref} --force --reason TEXT` changes this one, on record.",
+    )

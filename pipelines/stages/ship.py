@@ -9,10 +9,11 @@ from typing import Any, Literal
 from pipelines.errors import PackageFailed
 from pipelines.policy.gates import judge_serving
 from pipelines.policy.reuse import reusable
-from pipelines.ports import Ports, Reporter
+from pipelines.ports import LoggedModel, Ports, Reporter, RunFacts
 from pipelines.stages.deploy import DeployOptions, deploy
 from pipelines.stages.package import package
 from pipelines.stages.resolve import Control
+from pipelines.stages.service_code import files_of
 from pipelines.stages.train import effective_parameters, provenance, train
 from pipelines.stages.validate import validate
 from pipelines.values import (
@@ -59,7 +60,8 @@ def ship(project: Project, name: str, texts: Mapping[str, str], ports: Ports, re
     """Bring the model as it stands now to a packaged version.
 
     A version trained from the same notebook, parameters, data and environment is taken as it is; so is a validation
-    of it that depended on the same, and its bento.
+    of it that depended on the same, and its bento. When only the service code has changed since it was packaged, the
+    same model gets a new number.
 
     Raises:
         TurnoutError: as the stages say. A gate that did not pass raises nothing: its step says `failed`.
@@ -90,12 +92,24 @@ def _train(
 ) -> tuple[ModelVersion, Step]:
     model = project.model(name)
     parameters = effective_parameters(model, texts, ports)
-    same = reusable(ports.registry.versions(name), provenance(project, model, ports), parameters)
+    known, made_from = ports.registry.versions(name), provenance(project, model, ports)
+    same = reusable(known, made_from, parameters, files_of(project, model, ports).digests)
     if same is not None:
         reporter.step(f"training {name}: nothing has changed since {same.ref}")
         return same, Step("train", "reused", f"notebook, parameters, data and environment are those of {same.ref}")
+    twin = reusable(known, made_from, parameters)
+    if twin is not None:
+        return _again(twin, ports, reporter)
     done = train(project, name, texts, ports, reporter)
     return done.version, Step("train", "done", f"{done.seconds:.1f} s")
+
+
+def _again(twin: ModelVersion, ports: Ports, reporter: Reporter) -> tuple[ModelVersion, Step]:
+    """A new number for a model that is packaged with other service code."""
+    run, logged = RunFacts(twin.run_id, {}, {}, ()), LoggedModel(twin.model_uri, "")
+    version = ports.registry.register(twin.ref.model, run, logged, twin.parameters, twin.provenance)
+    reporter.step(f"the service code has changed since {twin.ref}: its model is {version.ref} as well")
+    return version, Step("train", "reused", f"the model of {twin.ref}, for other service code")
 
 
 def _validate(project: Project, version: ModelVersion, ports: Ports, reporter: Reporter) -> tuple[ModelVersion, Step]:
@@ -113,7 +127,9 @@ def _validate(project: Project, version: ModelVersion, ports: Ports, reporter: R
 def _package(project: Project, version: ModelVersion, ports: Ports, reporter: Reporter) -> tuple[ModelVersion, Step]:
     record = version.package
     is_listed = ports.catalogue.get(version.ref) is not None
-    if record is not None and is_listed and _has_passed(record, project.model(version.ref.model).gates.serving):
+    model = project.model(version.ref.model)
+    is_current = record is not None and dict(record.service_code) == files_of(project, model, ports).digests
+    if record is not None and is_listed and is_current and _has_passed(record, model.gates.serving):
         try:
             ports.packager.sources(record)
         except PackageFailed:

@@ -77,14 +77,21 @@ def _champion(candidate: ModelVersion, ports: Ports) -> ModelVersion | None:
     return champion if champion.ref != candidate.ref else None
 
 
+def _same_validation(version: ModelVersion, key: str, ports: Ports) -> str:
+    """The run of a validation that depended on the same: the version's own, or one of its model by another number."""
+    known = [version, *ports.registry.versions(version.ref.model)]
+    return next((each.validation_run_id for each in known if each.validation_key == key), "")
+
+
 def _evidence(
     project: Project, model: ModelConfig, version: ModelVersion, ports: Ports, reporter: Reporter, *, reuse: bool
 ) -> tuple[Evidence, Path | None, float]:
     declared(ports, model.validate, needed="model_uri")
     key = _validation_key(project, model, version, ports)
-    if reuse and version.validation_key == key:
+    run_id = _same_validation(version, key, ports) if reuse else ""
+    if run_id:
         reporter.step(f"validating {version.ref}: same rows and notebook as before, its result is reused")
-        return replace(ports.registry.evidence(version.validation_run_id), key=key), None, 0.0
+        return replace(ports.registry.evidence(run_id), key=key), None, 0.0
     parameters: Mapping[str, Parameter] = {**model.validate_parameters, "model_uri": version.model_uri}
     reporter.step(f"validating {version.ref}: {model.validate.name}")
     execution = execute(project, model, "validate", parameters, ports, reporter)

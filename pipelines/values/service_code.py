@@ -97,10 +97,12 @@ class ServiceFiles:
     Args:
         functions: Those there are.
         rows: The text of ROWS_FILE; empty when there is none. It says nothing without `preprocess`.
+        others: Names of files that are called so, but do not say that they are such functions.
     """
 
     functions: tuple[ServiceFunction, ...] = ()
     rows: str = ""
+    others: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.functions)
@@ -115,7 +117,7 @@ class ServiceFiles:
         if function is not None:
             kept[name] = function
         ordered = tuple(kept[one] for one in FUNCTIONS if one in kept)
-        return ServiceFiles(ordered, self.rows if rows is None else rows)
+        return ServiceFiles(ordered, self.rows if rows is None else rows, self.others)
 
     @property
     def digests(self) -> dict[str, str]:
@@ -124,6 +126,35 @@ class ServiceFiles:
         if self.rows and PREPROCESS in found:
             found[ROWS] = text_digest(self.rows)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Modules:
+    """What service code may import.
+
+    Args:
+        standard: The modules of the standard library.
+        installed: The modules of the packages that the bento pins.
+    """
+
+    standard: frozenset[str]
+    installed: frozenset[str]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.standard or name in self.installed
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How functions did on real rows.
+
+    Args:
+        rows: How many rows they answered, alone and together.
+        interface: What clients send and get with them.
+    """
+
+    rows: int
+    interface: Signature
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines.errors import BadServiceCode
-from pipelines.policy.service_code import Modules, check
-from pipelines.values import FunctionName, ServiceFiles, ServiceFunction
+from pipelines.policy.service_code import check
+from pipelines.values import FunctionName, Modules, ServiceFiles, ServiceFunction
 
 MODULES = Modules(frozenset(sys.stdlib_module_names), frozenset({"numpy", "orjson"}))
 GOOD = "def preprocess(inputs):\n    return inputs / 16.0\n"

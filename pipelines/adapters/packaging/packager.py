@@ -7,9 +7,10 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from pipelines.adapters.packaging import build, measure, pins
+from pipelines.adapters.packaging import build, coding, measure, pins
 from pipelines.adapters.packaging.digest import bento_digest
 from pipelines.adapters.packaging.exporters import EXPORTERS
 from pipelines.adapters.packaging.job import DISK_EXIT_CODE, JOB_NAME, RESULT_NAME, WorkerJob, raise_error
@@ -18,7 +19,16 @@ from pipelines.adapters.packaging.process import blame, run_logged, tail
 from pipelines.adapters.packaging.workplace import working_folder
 from pipelines.errors import PackageFailed, StorageFailed
 from pipelines.ports import PackageJob
-from pipelines.values import MODEL_FOLDER, Manifest, PackageRecord, ServingMeasure, VersionRef
+from pipelines.values import (
+    MODEL_FOLDER,
+    Manifest,
+    Modules,
+    PackageRecord,
+    ServiceFiles,
+    ServingMeasure,
+    Trial,
+    VersionRef,
+)
 
 ASKED_FOR = "asked for with --native"
 
@@ -52,7 +62,10 @@ class BentoPackager:
             stage = work / "stage"
             if manifest.flavour != "onnx":
                 shutil.copytree(job.model, stage / MODEL_FOLDER)
-            build.lay_out(stage, self._root, self._requirements(manifest, job.model))
+            needed = self._requirements(manifest, job.model)
+            if job.service_code:
+                manifest = self._apply(job, stage, pins.modules(needed), progress)
+            build.lay_out(stage, self._root, needed)
             digest = bento_digest(stage)
             bento = self._place(ref)
             if bento.is_dir() and bento_digest(bento / "src") == digest:
@@ -68,6 +81,7 @@ class BentoPackager:
             reason=manifest.reason,
             parity=manifest.parity,
             forced=job.forced,
+            service_code=manifest.service_code.digests if manifest.service_code else {},
         )
 
     def measure(self, package: PackageRecord) -> ServingMeasure:
@@ -89,6 +103,32 @@ class BentoPackager:
                 then=f"`turnout package {ref}` makes it again.",
             )
         return sources
+
+    def modules(self, package: PackageRecord | None) -> Modules:
+        """See `Packager.modules`."""
+        needed = self._state / package.path / "src" / "requirements.txt" if package else None
+        if needed is None or not needed.is_file():
+            return pins.modules(pins.onnx_pins())
+        return pins.modules(line for line in needed.read_text(encoding="utf-8").splitlines() if line)
+
+    def try_out(self, package: PackageRecord, rows: Path, files: ServiceFiles) -> Trial:
+        """See `Packager.try_out`."""
+        sources = self.sources(package)
+        manifest = replace(Manifest.read(sources), service_code=None)
+        doing = f"trying functions out around {package.bento}"
+        with _storage(doing, self._state), working_folder(self._state / "tmp", manifest.ref) as work:
+            bento = work / "stage"
+            bento.mkdir()
+            manifest.write(bento)
+            (bento / MODEL_FOLDER).symlink_to(sources / MODEL_FOLDER, target_is_directory=True)
+            coding.lay_out(bento, files)
+            trial, _ = coding.run_trial(bento, files, rows, _worker_environment(), work / "trial.log")
+            return trial
+
+    def _apply(self, job: PackageJob, stage: Path, modules: Modules, progress: Callable[[str], None]) -> Manifest:
+        names = " and ".join(function.name for function in job.service_code.functions)
+        progress(f"trying {names} out on real rows")
+        return coding.apply(stage, job.service_code, job.rows, modules, _worker_environment())
 
     def remove(self, package: PackageRecord) -> int:
         """See `Packager.remove`."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 from pipelines.adapters.packaging.exporters import EXPORTERS
 from pipelines.errors import PackageFailed
+from pipelines.values import Modules
 
 SERVING = (
     "bentoml",
@@ -57,6 +60,17 @@ def native_pins(flavour: str, model: Path) -> list[str]:
     for line in _own(model):
         lines[_name(line)] = line
     return sorted(lines.values())
+
+
+def modules(lines: Iterable[str]) -> Modules:
+    """What code in a bento may import, by the lines of its requirements.txt."""
+    from packaging.utils import canonicalize_name
+
+    pinned = {_name(line) for line in lines}
+    homes = packages_distributions().items()
+    found = (name for name, owners in homes if any(canonicalize_name(owner) in pinned for owner in owners))
+    installed = frozenset(name for name in found if name.isidentifier())
+    return Modules(frozenset(sys.stdlib_module_names), installed)
 
 
 def _pin(name: str) -> str:

@@ -16,11 +16,13 @@ _TAIL_BYTES = 16_384
 _ERROR = re.compile(r"\w*(Error|Exception|Failed)\b.*:|Failed to import")
 
 
-def run_logged(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], log: Path) -> int:
+def run_logged(
+    command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], log: Path, seconds: float | None = None
+) -> int:
     """Run a command to its end, its output appended to `log`, and return its exit code.
 
     The command's standard input is a pipe that stays open as long as this process lives. When this call is interrupted,
-    the whole process tree is stopped.
+    the whole process tree is stopped; likewise after `seconds`, which raises TimeoutError.
     """
     with log.open("ab") as output:
         # A session of its own: Ctrl-C reaches this process alone, which then stops the child.
@@ -34,7 +36,9 @@ def run_logged(command: Sequence[str], *, cwd: Path, environment: Mapping[str, s
             start_new_session=True,
         )
     try:
-        return child.wait()
+        return child.wait(seconds)
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"it had not ended after {seconds:g} seconds") from error
     finally:
         stop_tree(child)
 

@@ -50,7 +50,7 @@ def read(path: Path, texts: Sequence[str] = ()) -> Raw:
     lengths = {array.shape[0] if array.ndim else 0 for array in raw.values()}
     if len(lengths) != 1 or 0 in lengths:
         raise PackageFailed(f"{path.name} has no rows, or arrays of different lengths", then="Log the held-out rows.")
-    return {name: array[_evenly(len(array), MOST_ROWS)] for name, array in raw.items()}
+    return {name: array[evenly(len(array), MOST_ROWS)] for name, array in raw.items()}
 
 
 def _read(path: Path, texts: Sequence[str]) -> Raw:
@@ -80,7 +80,8 @@ def _plain(series: Any) -> NDArray[Any]:
     return values
 
 
-def _evenly(rows: int, most: int) -> NDArray[np.int64]:
+def evenly(rows: int, most: int) -> NDArray[np.int64]:
+    """At most so many places of `rows`, evenly spaced, the first and the last among them."""
     return np.unique(np.linspace(0, rows - 1, min(rows, most)).round().astype(np.int64))
 
 
@@ -198,19 +199,28 @@ def _truth(value: Any) -> bool:
     return _TRUTHS[said]
 
 
-def warmup_rows(values: Arrays, fields: Sequence[Field], layout: Layout) -> list[Any]:
-    """Up to WARMUP_ROWS rows as a request writes them, evenly spaced; rows that no request can carry are left out."""
+def carried(values: Arrays, fields: Sequence[Field]) -> NDArray[np.int64]:
+    """The places of the rows that a request can carry.
+
+    Raises:
+        PackageFailed: there is none.
+    """
     rows = len(next(iter(values.values())))
-    carried = np.ones(rows, dtype=bool)
+    found = np.ones(rows, dtype=bool)
     for field in fields:
         array = values[field.name]
         if array.dtype.kind == "f":
             refused = np.isinf(array) if not field.required and not field.shape else ~np.isfinite(array)
-            carried &= ~refused.reshape(rows, -1).any(axis=1)
-    places = np.flatnonzero(carried)
-    if not len(places):
+            found &= ~refused.reshape(rows, -1).any(axis=1)
+    if not found.any():
         raise PackageFailed("no validation row can be sent as a request: each holds NaN or an infinite number")
-    chosen = places[_evenly(len(places), WARMUP_ROWS)]
+    return np.flatnonzero(found)
+
+
+def warmup_rows(values: Arrays, fields: Sequence[Field], layout: Layout) -> list[Any]:
+    """Up to WARMUP_ROWS rows as a request writes them, evenly spaced; rows that no request can carry are left out."""
+    places = carried(values, fields)
+    chosen = places[evenly(len(places), WARMUP_ROWS)]
     if layout is Layout.TENSOR:
         return [_json(values[fields[0].name][row], fields[0]) for row in chosen]
     return [{field.name: _json(values[field.name][row], field) for field in fields} for row in chosen]

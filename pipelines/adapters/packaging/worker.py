@@ -33,7 +33,7 @@ from pipelines.values import MODEL_FOLDER, WARMUP_NAME, Manifest, Signature
 def main() -> None:
     """Do the job in the folder given as the only argument."""
     folder = Path(sys.argv[1])
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         result = carry_out(WorkerJob.read(folder / JOB_NAME))
     except TurnoutError as error:
@@ -49,7 +49,8 @@ def main() -> None:
     unfinished.replace(folder / RESULT_NAME)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """End this process as soon as its standard input ends."""
     sys.stdin.buffer.read()
     os._exit(1)
 
