@@ -321,6 +321,17 @@ def test_a_shipment_holds_the_other_views() -> None:
     assert "digits:3" not in stopped
 
 
+def test_a_deployed_shipment_names_no_next_step() -> None:
+    """`ship --canary` ends with what runs; only a shipment that was not deployed says how to do that."""
+    view = shipped("done", "done", "done")
+    entry = {"phase": "canary", "url": "http://127.0.0.1:3000/digits", "versions": {}}
+    deployed = ShipView(dataclasses.replace(view.shipped, deployment=entry)).text(100)
+    assert "Next: `turnout deploy digits@3`" in view.text(100)
+    assert "Next:" not in deployed
+    assert "digits:3" in deployed
+    assert "http://127.0.0.1:3000/digits" in deployed
+
+
 def test_a_prune_says_what_it_would_do() -> None:
     """A dry run promises and frees nothing."""
     assert "1 version would be removed" in PruneView(Pruned((version(),))).text()

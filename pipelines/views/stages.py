@@ -190,7 +190,9 @@ class ShipView(View):
         if self.report and self.report.report.checks:
             blocks += checks_blocks(self.report.report.checks)
         if self.package and any(step.stage == "package" for step in steps):
-            blocks += self.package.blocks()[1:]
+            *facts, after = self.package.blocks()[1:]
+            # Who has deployed it need not be told how.
+            blocks += facts if self.shipped.deployment is not None else [*facts, after]
         if self.shipped.deployment is not None:
             blocks += model_blocks(self.ref.model, self.shipped.deployment)
         return blocks
