@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipelines.ports import Ports, Registry, Reporter
     from pipelines.stages.deploy import DeployOptions
     from pipelines.stages.resolve import Control
-    from pipelines.values import Project, VersionSpec
+    from pipelines.values import FunctionName, Project, VersionSpec
 
 
 class App:
@@ -135,6 +135,30 @@ class App:
         if deployment is not None and shipped.is_done:
             shipped = ship_on(shipped, deployment, self.control, self._reporter)
         return ShipView(shipped)
+
+    def store_code(
+        self, model: str, name: FunctionName, body: str, *, rows: Path | None = None, is_dry: bool = False
+    ) -> views.View:
+        """Take a function from a cell's text; see `stages.service_code`."""
+        from pipelines.stages.service_code import store
+        from pipelines.views import ServiceCodeView
+
+        kept = store(self.project, model, name, body, self.ports, self._reporter, rows=rows, is_dry=is_dry)
+        return ServiceCodeView(kept)
+
+    def show_code(self, model: str, name: FunctionName) -> views.View:
+        """Show a function that is stored."""
+        from pipelines.stages.service_code import show
+        from pipelines.views import ServiceCodeView
+
+        return ServiceCodeView(show(self.project, model, name, self.ports))
+
+    def remove_code(self, model: str, name: FunctionName) -> views.View:
+        """Take a stored function away."""
+        from pipelines.stages.service_code import remove
+        from pipelines.views import ServiceCodeView
+
+        return ServiceCodeView(remove(self.project, model, name, self.ports))
 
     def deploy(self, spec: VersionSpec, options: DeployOptions, *, yes: bool = False) -> views.View:
         """Start a version and give it a share; see `stages.deploy`."""

@@ -4,6 +4,7 @@ from pipelines.views.base import View
 from pipelines.views.lists import PruneView, VersionsView
 from pipelines.views.problems import ErrorView
 from pipelines.views.running import DeploymentView, DownView, HistoryView, LogsView, PlanView, StatusView
+from pipelines.views.service_code import ServiceCodeView
 from pipelines.views.stages import PackageView, ReportView, ShipView, TrainView, VersionView
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "PlanView",
     "PruneView",
     "ReportView",
+    "ServiceCodeView",
     "ShipView",
     "StatusView",
     "TrainView",

@@ -96,7 +96,14 @@ class Line:
     tone: Tone = Tone.PLAIN
 
 
-Block = Heading | Facts | Grid | Line
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Lines that are shown as they are, such as those of a diff."""
+
+    lines: Sequence[tuple[str, Tone]]
+
+
+Block = Heading | Facts | Grid | Line | Code
 
 
 def verdict_cell(verdict: Verdict | None) -> Cell:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from pipelines.views.blocks import Block, Cell, Facts, Grid, Heading, Line, Scale, Tone
+from pipelines.views.blocks import Block, Cell, Code, Facts, Grid, Heading, Line, Scale, Tone
 
 _COLORS = {Tone.PLAIN: "#57606a", Tone.GOOD: "#1a7f37", Tone.BAD: "#b42318", Tone.UNSURE: "#8a6100"}
 """Each with white text on it, and on white, at a contrast of 4.5 and more."""
@@ -19,6 +19,7 @@ font:14px/1.5 system-ui,sans-serif;color:var(--jp-content-font-color1,inherit);m
 .turnout th{font-weight:600;color:var(--soft)}
 .turnout .number{text-align:right;white-space:nowrap}
 .turnout p{margin:.3em 0}
+.turnout pre{margin:.3em 0 .8em;overflow-x:auto;background:none}
 .turnout .good{color:var(--good)}.turnout .bad{color:var(--bad)}.turnout .unsure{color:var(--unsure)}
 .turnout .badge{color:#fff;border-radius:.3em;padding:0 .45em;font-weight:600;font-size:.9em;white-space:nowrap}
 .turnout svg{vertical-align:middle}
@@ -48,6 +49,9 @@ def _block(block: Block) -> str:
             return _grid(block)
         case Line():
             return f'<p class="{block.tone.value}">{escape(block.text)}</p>'
+        case Code():
+            lines = (f'<span class="{tone.value}">{escape(line)}</span>' for line, tone in block.lines)
+            return "<pre>" + "\n".join(lines) + "</pre>"
 
 
 def _grid(block: Grid) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.values import ModelVersion
 from pipelines.views.base import View
 from pipelines.views.blocks import Block, Cell, Grid, Heading, Line, number_text, verdict_cell
-from pipelines.views.parts import alias_text, bytes_text
+from pipelines.views.parts import alias_text, bento_text, bytes_text
 
 if TYPE_CHECKING:
     from pipelines.stages.prune import Pruned
@@ -69,7 +69,7 @@ def _row(version: ModelVersion, metrics: Iterable[str]) -> list[Cell]:
         verdict_cell(version.verdict),
         Cell(alias_text(version.aliases)),
         *(Cell("-" if value is None else number_text(value), is_number=True) for value in seen),
-        Cell(version.package.flavour if version.package else "-"),
+        Cell(bento_text(version.package) if version.package else "-"),
         Cell(f"{version.created:%Y-%m-%d %H:%M}"),
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from pipelines.values import Alias, Check, ModelVersion, PackageRecord, Provenance, Revision
+from pipelines.values import FUNCTIONS, Alias, Check, ModelVersion, PackageRecord, Provenance, Revision
 from pipelines.views.blocks import (
     TONES,
     Block,
@@ -95,9 +95,15 @@ def package_facts(package: PackageRecord) -> list[tuple[str, str]]:
         same = "" if parity.agreement is None else f", {parity.agreement * 100:.4g} % the same top class"
         proof = f"at most {parity.max_abs_diff:.2g} apart (allowed {parity.tolerance:.2g}) on {parity.rows} rows{same}"
         facts.append(("proof", proof))
+    facts += [(name, digest[:12]) for name, digest in package.service_code.items()]
     if package.forced:
         facts.append(("forced", package.forced))
     return facts
+
+
+def bento_text(package: PackageRecord) -> str:
+    """What a bento holds, in few words: `onnx, preprocess`."""
+    return ", ".join([package.flavour, *(name for name in FUNCTIONS if name in package.service_code)])
 
 
 def bytes_text(count: int) -> str:

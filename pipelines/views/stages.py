@@ -12,6 +12,7 @@ from pipelines.views.base import View
 from pipelines.views.blocks import Block, Cell, Facts, Grid, Heading, Line, Tone, verdict_cell
 from pipelines.views.parts import (
     alias_text,
+    bento_text,
     checks_blocks,
     heading,
     package_facts,
@@ -51,7 +52,8 @@ class VersionView(View):
             ("metrics", values_text(version.metrics)),
             *provenance_facts(version.provenance),
         ]
-        return [*facts, ("bento", f"{version.package.bento} ({version.package.flavour})")] if version.package else facts
+        package = version.package
+        return [*facts, ("bento", f"{package.bento} ({bento_text(package)})")] if package else facts
 
     def document(self) -> Mapping[str, Any]:
         """As `ModelVersion.as_dict`."""

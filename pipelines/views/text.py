@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipelines.views.blocks import Block, Cell, Facts, Grid, Heading, Line, Tone
+from pipelines.views.blocks import Block, Cell, Code, Facts, Grid, Heading, Line, Tone
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,6 +55,9 @@ def _print(console: Console, block: Block) -> None:
             _grid(console, block)
         case Line():
             console.print(Text(block.text, _STYLES[block.tone]))
+        case Code():
+            for line, tone in block.lines:
+                console.print(Text(line, _STYLES[tone]), soft_wrap=True)
 
 
 def _facts(console: Console, block: Facts) -> None:
