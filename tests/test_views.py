@@ -41,7 +41,7 @@ from pipelines.views import (
     View,
 )
 from pipelines.views.blocks import Scale, Tone
-from pipelines.views.html import _drawn
+from pipelines.views.drawing import WIDTH, scale_svg
 
 NASTY = "<script>alert('x')</script>&\"[bold]:smile:"
 
@@ -217,11 +217,16 @@ def test_a_report_reads_well_in_80_columns() -> None:
         "check                 verdict                       observed  required",
         "finite_outputs        PASS                                 1  all finite",
         "accuracy              PASS                            0.9512  >= 0.9",
+        "┄┃────────────────●─",
         "lost                  PASS                                 -  <= 1",
         "accuracy_vs_champion  INCONCLUSIVE  -0.004 (-0.028 to 0.022)  > -0.01 (95 %)",
+        "┄━━━━━━┃━●━━━━━━━━━─",
         "",
         "lost: no champion yet",
         "accuracy_vs_champion: 500 rows do not decide",
+        "",
+        "Evidence of what did not pass",
+        "accuracy_vs_champion  rows=500",
         "",
         "It is not packaged: the evidence does not decide.",
     ]
@@ -357,10 +362,10 @@ def test_a_native_bento_says_why() -> None:
 )
 def test_a_drawing_stays_within_its_frame(scale: Scale) -> None:
     """Every mark of the bar lies in the picture, whatever the numbers are."""
-    drawn = _drawn(scale, Tone.GOOD)
+    drawn = scale_svg(scale, Tone.GOOD)
     positions = [float(x) for x in re.findall(r' (?:x|x1|x2|cx)="([^"]*)"', drawn)]
     assert len(positions) >= 4
-    assert all(0 <= position <= 140 for position in positions)
+    assert all(0 <= position <= WIDTH for position in positions)
 
 
 def test_views_load_nothing_heavy() -> None:

@@ -1,9 +1,10 @@
 """Results as text, HTML and JSON; nothing here reads, writes or knows a widget."""
 
 from pipelines.views.base import View
+from pipelines.views.history import HistoryView
 from pipelines.views.lists import PruneView, VersionsView
 from pipelines.views.problems import ErrorView
-from pipelines.views.running import DeploymentView, DownView, HistoryView, LogsView, PlanView, StatusView
+from pipelines.views.running import DeploymentView, DownView, LogsView, PlanView, StatusView
 from pipelines.views.service_code import ServiceCodeView
 from pipelines.views.stages import PackageView, ReportView, ShipView, TrainView, VersionView
 

@@ -26,11 +26,17 @@ class View(ABC):
         """Whether it succeeded: exit code 0, else 1."""
         return True
 
-    def text(self, width: int = 100, *, color: bool = False) -> str:
-        """The view for a terminal of `width` columns; `color` is for one that a person looks at."""
+    def text(self, width: int = 100, *, color: bool = False, encoding: str = "utf-8") -> str:
+        """The view for a terminal.
+
+        Args:
+            width: Its columns.
+            color: Whether a person looks at it.
+            encoding: Of the stream: bars are drawn with what it can write, and what it cannot is spelled out.
+        """
         from pipelines.views.text import render
 
-        return render(self.blocks(), width, color=color)
+        return render(self.blocks(), width, color=color, encoding=encoding)
 
     def html(self) -> str:
         """The view as a fragment of a page that needs nothing from elsewhere; every text in it is escaped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,7 +25,7 @@ TONES = {Verdict.PASS: Tone.GOOD, Verdict.FAIL: Tone.BAD, Verdict.INCONCLUSIVE: 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A number against what was asked of it, to be drawn.
+    """A number against what was asked of it, to be drawn; all numbers are finite.
 
     Args:
         value: The number seen.
@@ -43,6 +44,13 @@ class Scale:
         """Every number on the scale."""
         return [self.value, *(self.interval or ()), *(end for end in (self.low, self.high) if end is not None)]
 
+    def place(self, number: float) -> float:
+        """Where one of the points lies in the picture, from 0 (left) to 1."""
+        # Halved, the largest numbers there are do not overflow.
+        low, high = min(self.points) / 2, max(self.points) / 2
+        room = (high - low) * 0.12 or abs(high) * 0.12 or 1.0
+        return min(1.0, max(0.0, (number / 2 - low + room) / (high - low + 2 * room)))
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -57,11 +65,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """The title of a view."""
+    """The title of a view, or, with `is_small`, of a part of it."""
 
     text: str
     badge: Cell | None = None
     beside: str = ""
+    is_small: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ class Grid:
     Args:
         columns: The headings.
         rows: As many cells each.
-        remarks: For text: sentences below the table, by the row they belong to. HTML has them in the row.
+        remarks: Sentences, by the row they belong to: below the table in text, below the row in HTML.
         spare: For text: columns to leave out, in this order, when the table is wider than the terminal.
     """
 
@@ -97,13 +106,61 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """Shares of a whole, drawn side by side and named.
+
+    Args:
+        name: What is shared.
+        parts: Names and shares, in percent.
+    """
+
+    name: str
+    parts: Sequence[tuple[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event on a timeline.
+
+    Args:
+        at: The time of day.
+        title: What happened.
+        beside: Who did it, and how long it took.
+        text: Why, in any length.
+        tone: How it went.
+    """
+
+    at: str
+    title: str
+    beside: str = ""
+    text: str = ""
+    tone: Tone = Tone.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What happened, by day."""
+
+    days: Sequence[tuple[str, Sequence[Happening]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
-    """Lines that are shown as they are, such as those of a diff."""
+    """The changed lines of a text, each with its `+`, `-` or blank in front; `@@` begins another place."""
 
-    lines: Sequence[tuple[str, Tone]]
+    title: str
+    lines: Sequence[str]
 
 
-Block = Heading | Facts | Grid | Line | Code
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What a person may want to look into: closed in HTML until it is clicked, open in text."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+Block = Heading | Facts | Grid | Line | Bar | Timeline | Code | Fold
 
 
 def verdict_cell(verdict: Verdict | None) -> Cell:
@@ -116,3 +173,18 @@ def number_text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if math.isfinite(value) else str(value)
     return str(value)
+
+
+def visible(text: str) -> str:
+    """The text with what would steer a terminal, or turn the direction of a line, spelled out."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if char in "\n\t" or not _steers(char) else ascii(char)[1:-1] for char in text)
+
+
+def _steers(char: str) -> bool:
+    # Joiners (Cf too) are part of many scripts and of emoji: only control characters and directions are meant.
+    return unicodedata.category(char) in ("Cc", "Cs") or unicodedata.bidirectional(char) in _DIRECTIONS
+
+
+_DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}

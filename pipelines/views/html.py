@@ -1,115 +1,144 @@
-"""Blocks as HTML: one fragment with its own style, light or dark as the reader's system is."""
+"""Blocks as HTML: one fragment that needs nothing from elsewhere, and reads without its style too."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from html import escape
 
-from pipelines.views.blocks import Block, Cell, Code, Facts, Grid, Heading, Line, Scale, Tone
-
-_COLORS = {Tone.PLAIN: "#57606a", Tone.GOOD: "#1a7f37", Tone.BAD: "#b42318", Tone.UNSURE: "#8a6100"}
-"""Each with white text on it, and on white, at a contrast of 4.5 and more."""
-
-_STYLE = """
-.turnout{color-scheme:light dark;--good:#1a7f37;--bad:#b42318;--unsure:#8a6100;--soft:#57606a;--rule:#8886;
-font:14px/1.5 system-ui,sans-serif;color:var(--jp-content-font-color1,inherit);max-width:72em}
-.turnout h3{font-size:1.1em;margin:.2em 0 .5em}
-.turnout table{border-collapse:collapse;margin:.3em 0 .8em;font-variant-numeric:tabular-nums}
-.turnout th,.turnout td{text-align:left;vertical-align:top;padding:.2em 1em .2em 0;border-bottom:1px solid var(--rule)}
-.turnout th{font-weight:600;color:var(--soft)}
-.turnout .number{text-align:right;white-space:nowrap}
-.turnout p{margin:.3em 0}
-.turnout pre{margin:.3em 0 .8em;overflow-x:auto;background:none}
-.turnout .good{color:var(--good)}.turnout .bad{color:var(--bad)}.turnout .unsure{color:var(--unsure)}
-.turnout .badge{color:#fff;border-radius:.3em;padding:0 .45em;font-weight:600;font-size:.9em;white-space:nowrap}
-.turnout svg{vertical-align:middle}
-@media (prefers-color-scheme:dark){.turnout{--good:#3fb950;--bad:#ff7b72;--unsure:#d29922;--soft:#9aa4af}}
-"""
-
-_WIDTH, _HEIGHT = 140, 16
+from pipelines.views.blocks import (
+    Bar,
+    Block,
+    Cell,
+    Code,
+    Facts,
+    Fold,
+    Grid,
+    Happening,
+    Heading,
+    Line,
+    Timeline,
+    Tone,
+    visible,
+)
+from pipelines.views.drawing import bar_svg, scale_svg, share_text
+from pipelines.views.style import BADGES, SHARES, STYLE
 
 
 def render(blocks: Sequence[Block]) -> str:
     """The blocks as one `<div>`; all texts are escaped."""
-    return f'<div class="turnout"><style>{_STYLE}</style>{"".join(_block(block) for block in blocks)}</div>'
+    return f'<div class="turnout"><style>{STYLE}</style>{_all(blocks)}</div>'
+
+
+def _all(blocks: Iterable[Block]) -> str:
+    return "".join(_block(block) for block in blocks)
 
 
 def _block(block: Block) -> str:
     match block:
         case Heading():
-            badge = f" {_mark(block.badge)}" if block.badge else ""
-            beside = f" <small>{escape(block.beside)}</small>" if block.beside else ""
-            return f"<h3>{escape(block.text)}{badge}{beside}</h3>"
+            return _heading(block)
         case Facts():
-            rows = (
-                f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in block.pairs
-            )
-            return f"<table>{''.join(rows)}</table>"
+            return _facts(block)
         case Grid():
             return _grid(block)
         case Line():
-            return f'<p class="{block.tone.value}">{escape(block.text)}</p>'
+            return f'<p class="{block.tone.value}">{_said(block.text)}</p>'
+        case Bar():
+            return _bar(block)
+        case Timeline():
+            return "".join(f"<h4>{_said(day)}</h4><ol>{_happenings(found)}</ol>" for day, found in block.days)
         case Code():
-            lines = (f'<span class="{tone.value}">{escape(line)}</span>' for line, tone in block.lines)
-            return "<pre>" + "\n".join(lines) + "</pre>"
+            title = f"<h4>{_said(block.title)}</h4>" if block.title else ""
+            return f"{title}<pre>{_code(block.lines)}</pre>"
+        case Fold():
+            return f"<details><summary>{_said(block.title)}</summary>{_all(block.blocks)}</details>"
+
+
+def _heading(block: Heading) -> str:
+    badge = f" {_mark(block.badge)}" if block.badge else ""
+    beside = f" <small>{_said(block.beside)}</small>" if block.beside else ""
+    tag = "h4" if block.is_small else "h3"
+    return f"<{tag}>{_said(block.text)}{badge}{beside}</{tag}>"
+
+
+def _facts(block: Facts) -> str:
+    rows = (f'<tr><th scope="row">{_said(name)}</th><td>{_said(value)}</td></tr>' for name, value in block.pairs)
+    return f'<table class="facts">{"".join(rows)}</table>'
 
 
 def _grid(block: Grid) -> str:
     remarks = dict(block.remarks)
-    notes = "<th>note</th>" if remarks else ""
     heads = []
     for number, name in enumerate(block.columns):
-        is_number = any(row[number].is_number for row in block.rows)
-        heads.append(f'<th scope="col"{_class(is_number=is_number)}>{escape(name)}</th>')
+        kind = ' class="number"' if any(row[number].is_number for row in block.rows) else ""
+        heads.append(f'<th scope="col"{kind}>{_said(name)}</th>')
     rows = []
     for row in block.rows:
-        cells = "".join(f"<td{_class(is_number=cell.is_number)}>{_cell(cell)}</td>" for cell in row)
-        note = f"<td>{escape(remarks.get(row[0].text, ''))}</td>" if remarks else ""
-        rows.append(f"<tr>{cells}{note}</tr>")
-    return f"<table><thead><tr>{''.join(heads)}{notes}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        cells = "".join(f"<td{_class(number, cell)}>{_cell(cell)}</td>" for number, cell in enumerate(row))
+        remark = remarks.get(row[0].text, "")
+        if not remark:
+            rows.append(f"<tr>{cells}</tr>")
+        else:
+            rows.append(f'<tr class="noted">{cells}</tr>')
+            rows.append(f'<tr class="remark"><td colspan="{len(row)}">{_said(remark)}</td></tr>')
+    head = f"<thead><tr>{''.join(heads)}</tr></thead>"
+    return f'<div class="wide"><table>{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def _class(*, is_number: bool) -> str:
-    return ' class="number"' if is_number else ""
+_SHORT = 24
+
+
+def _class(number: int, cell: Cell) -> str:
+    if cell.is_number:
+        return ' class="number"'
+    return ' class="kept"' if number == 0 and len(cell.text) <= _SHORT else ""
 
 
 def _cell(cell: Cell) -> str:
     if cell.is_badge:
         return _mark(cell)
-    text = escape(cell.text)
+    text = _said(cell.text)
     if cell.tone is not Tone.PLAIN:
         text = f'<span class="{cell.tone.value}">{text}</span>'
-    return f"{text} {_drawn(cell.scale, cell.tone)}" if cell.scale else text
+    return f"{text} {scale_svg(cell.scale, cell.tone)}".strip() if cell.scale else text
 
 
 def _mark(cell: Cell) -> str:
-    return f'<span class="badge" style="background:{_COLORS[cell.tone]}">{escape(cell.text)}</span>'
+    return f'<span class="badge" style="background:{BADGES[cell.tone]}">{_said(cell.text)}</span>'
 
 
-def _drawn(scale: Scale, tone: Tone) -> str:
-    """A bar: the allowed range shaded, its bounds as strokes, the number as a dot, its interval as a line."""
-    low, high = min(scale.points), max(scale.points)
-    room = (high - low) * 0.15 or abs(high) * 0.15 or 1.0
+def _bar(block: Bar) -> str:
+    # The squares are characters, so that a page without our colours still tells the parts apart.
+    named = (
+        f'<span><b style="color:{SHARES[number % len(SHARES)]}">&#9632;</b> {_said(name)} {share_text(share)}</span>'
+        for number, (name, share) in enumerate(block.parts)
+    )
+    return f'<div class="bar">{bar_svg(block)}{" ".join(named)}</div>'
 
-    def x(value: float) -> float:
-        return round(4 + (_WIDTH - 8) * (value - low + room) / (high - low + 2 * room), 1)
 
-    middle = _HEIGHT / 2
-    left = x(scale.low) if scale.low is not None else 0
-    right = x(scale.high) if scale.high is not None else _WIDTH
-    parts = [
-        f'<rect x="{left}" y="3" width="{max(0.0, round(right - left, 1))}" height="10" fill="#8884"/>',
-        f'<line x1="0" y1="{middle}" x2="{_WIDTH}" y2="{middle}" stroke="#888"/>',
-    ]
-    parts += [
-        f'<line x1="{x(bound)}" y1="1" x2="{x(bound)}" y2="15" stroke="#888" stroke-width="2"/>'
-        for bound in (scale.low, scale.high)
-        if bound is not None
-    ]
-    if scale.interval:
-        start, end = (x(value) for value in scale.interval)
-        parts.append(
-            f'<line x1="{start}" y1="{middle}" x2="{end}" y2="{middle}" stroke="currentColor" stroke-width="3"/>'
-        )
-    parts.append(f'<circle cx="{x(scale.value)}" cy="{middle}" r="4" fill="currentColor"/>')
-    return f'<svg class="{tone.value}" width="{_WIDTH}" height="{_HEIGHT}" aria-hidden="true">{"".join(parts)}</svg>'
+def _happenings(found: Iterable[Happening]) -> str:
+    return "".join(
+        f'<li class="{one.tone.value}"><time>{_said(one.at)}</time><strong>{_said(one.title)}</strong>'
+        + (f" <small>{_said(one.beside)}</small>" if one.beside else "")
+        + (f"<p>{_said(one.text)}</p>" if one.text else "")
+        + "</li>"
+        for one in found
+    )
+
+
+def _code(lines: Iterable[str]) -> str:
+    tones = {"+": Tone.GOOD, "-": Tone.BAD}
+    said = []
+    for line in lines:
+        tone = tones.get(line[:1])
+        text = escape(visible(line))
+        said.append(f'<span class="{tone.value}">{text}</span>' if tone else text)
+    return "\n".join(said)
+
+
+def _said(text: str) -> str:
+    """The text escaped; one with letters that run from right to left does not turn what stands beside it."""
+    text = visible(text)
+    is_turning = not text.isascii() and any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in text)
+    return f"<bdi>{escape(text)}</bdi>" if is_turning else escape(text)

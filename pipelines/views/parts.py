@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from pipelines.values import FUNCTIONS, Alias, Check, ModelVersion, PackageRecord, Provenance, Revision
+from pipelines.values import FUNCTIONS, Alias, Check, ModelVersion, PackageRecord, Provenance, Revision, Verdict
 from pipelines.views.blocks import (
     TONES,
     Block,
     Cell,
+    Facts,
+    Fold,
     Grid,
     Heading,
     Line,
@@ -31,9 +33,27 @@ def alias_text(aliases: Iterable[Alias]) -> str:
     return ", ".join(alias.value for alias in Alias if alias in set(aliases))
 
 
+_SHOWN_VALUES = 40
+
+
 def values_text(values: Mapping[str, object]) -> str:
-    """Names and values in one line."""
-    return "  ".join(f"{name}={number_text(value)}" for name, value in values.items()) or "none"
+    """Names and values in one line, and how many more there are of a great many."""
+    shown = [f"{name}={number_text(value)}" for name, value in list(values.items())[:_SHOWN_VALUES]]
+    more = len(values) - len(shown)
+    return "  ".join([*shown, *([f"and {more} more"] if more else [])]) or "none"
+
+
+def duration_text(seconds: float) -> str:
+    """`0.35 s`, `12 s` or `3 min`."""
+    return f"{seconds:.2g} s" if 0 <= seconds < 10 else age_text(seconds)
+
+
+def age_text(seconds: float) -> str:
+    """`12 s`, `3 min`, `5 h` or `2 d`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def provenance_facts(made_from: Provenance) -> list[tuple[str, str]]:
@@ -54,12 +74,28 @@ def revision_text(revision: Revision) -> str:
 
 
 def checks_blocks(checks: Iterable[Check]) -> list[Block]:
-    """The table of checks; a check's note stands below it in text, beside it in HTML."""
+    """The table of checks, each drawn against what was asked, and what the verdicts that did not pass rest on."""
     found = list(checks)
     if not found:
         return [Line("No gate is set, so nothing was judged.", Tone.UNSURE)]
     rows = [[Cell(c.name), verdict_cell(c.verdict), _observed(c), Cell(c.required)] for c in found]
-    return [Grid(("check", "verdict", "observed", "required"), rows, [(c.name, c.note) for c in found if c.note])]
+    table = Grid(("check", "verdict", "observed", "required"), rows, [(c.name, c.note) for c in found if c.note])
+    pairs = [(c.name, _evidence(c)) for c in found if c.verdict is not Verdict.PASS]
+    told = [(name, text) for name, text in pairs if text]
+    return [table, Fold("Evidence of what did not pass", [Facts(told)])] if told else [table]
+
+
+_IN_THE_TABLE = {"interval", "margin", "min", "max"}
+
+
+def _evidence(check: Check) -> str:
+    """What the table does not say already."""
+    told = {
+        name.replace("_", " "): value
+        for name, value in check.evidence.items()
+        if name not in _IN_THE_TABLE and isinstance(value, int | float | str)
+    }
+    return values_text(told) if told else ""
 
 
 def _observed(check: Check) -> Cell:
@@ -73,16 +109,17 @@ def _observed(check: Check) -> Cell:
 
 
 def _scale(check: Check) -> Scale | None:
-    evidence = check.evidence
-    seen = check.observed
-    if seen is None or not math.isfinite(seen):
+    evidence, seen = check.evidence, check.observed
+    if seen is None:
         return None
-    if "margin" in evidence:
+    if "margin" in evidence and evidence.get("interval"):
         low, high = evidence["interval"]
-        return Scale(seen, -evidence["margin"], None, (low, high))
-    if "max" in evidence:
-        return Scale(seen, evidence.get("min"), evidence["max"])
-    return None
+        scale = Scale(seen, -evidence["margin"], None, (low, high))
+    elif "max" in evidence:
+        scale = Scale(seen, evidence.get("min"), evidence["max"])
+    else:
+        return None
+    return scale if all(math.isfinite(point) for point in scale.points) else None
 
 
 def package_facts(package: PackageRecord) -> list[tuple[str, str]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pipelines.views.base import View
-from pipelines.views.blocks import Block, Cell, Facts, Grid, Heading, Line, Tone
+from pipelines.views.blocks import Bar, Block, Cell, Facts, Grid, Heading, Line, Tone
+from pipelines.views.parts import age_text
 
 _HEALTH = {"ready": Tone.GOOD, "starting": Tone.UNSURE, "unhealthy": Tone.BAD, "failed": Tone.BAD}
 _PHASES = {
@@ -18,7 +19,6 @@ _PHASES = {
     "shadow": Tone.UNSURE,
     "baking": Tone.UNSURE,
 }
-_COLUMNS = ("version", "weight", "role", "health", "age", "requests", "failures", "replicas", "memory", "restarts")
 
 
 @dataclass(frozen=True)
@@ -128,38 +128,15 @@ class LogsView(View):
         """A sentence a line."""
         return [Line(line) for line in self.lines] or [Line("Nothing was written yet.")]
 
-    def text(self, width: int = 100, *, color: bool = False) -> str:
+    def text(self, width: int = 100, *, color: bool = False, encoding: str = "utf-8") -> str:
         """The lines as they were written, for `grep`."""
         del width, color
-        return "\n".join(self.lines) if self.lines else "Nothing was written yet."
+        said = "\n".join(self.lines) if self.lines else "Nothing was written yet."
+        return said.encode(encoding, "backslashreplace").decode(encoding)
 
     def document(self) -> Mapping[str, Any]:
         """`lines`."""
         return {"lines": list(self.lines)}
-
-
-@dataclass(frozen=True)
-class HistoryView(View):
-    """What happened to a model, the latest first.
-
-    Args:
-        model: The model.
-        events: Each with `at`, `actor`, `action`, `to` and `reason`, as the journal has them.
-    """
-
-    model: str
-    events: Sequence[Mapping[str, Any]] = field(default_factory=list)
-
-    def blocks(self) -> Sequence[Block]:
-        """A row an event."""
-        if not self.events:
-            return [Line(f"Nothing has happened to {self.model} yet.")]
-        columns = ("at (UTC)", "action", "from", "to", "by", "reason")
-        return [Grid(columns, [_event(event) for event in self.events])]
-
-    def document(self) -> Mapping[str, Any]:
-        """`model` and `events`."""
-        return {"model": self.model, "events": [dict(event) for event in self.events]}
 
 
 def model_blocks(name: str, entry: Mapping[str, Any]) -> list[Block]:
@@ -167,8 +144,9 @@ def model_blocks(name: str, entry: Mapping[str, Any]) -> list[Block]:
     phase = str(entry["phase"])
     versions: Mapping[str, Mapping[str, Any]] = entry["versions"]
     blocks: list[Block] = [Heading(name, Cell(phase, _PHASES.get(phase, Tone.PLAIN), is_badge=True), str(entry["url"]))]
-    if versions:
-        blocks.append(Grid(_COLUMNS, [_row(ref, version) for ref, version in versions.items()]))
+    split = split_bar(versions)
+    blocks += [split] if split else []
+    blocks += [_table(versions)] if versions else []
     facts = []
     if entry.get("operation"):
         facts.append(("under way", operation_text(entry["operation"])))
@@ -185,37 +163,36 @@ def operation_text(operation: Mapping[str, Any]) -> str:
     return f"{operation.get('verb', 'an operation')}{where}"
 
 
-def age_text(seconds: float) -> str:
-    """`12 s`, `3 min`, `5 h` or `2 d`."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+def split_bar(versions: Mapping[str, Mapping[str, Any]]) -> Bar | None:
+    """Who gets what share; None where nobody gets any."""
+    shares = [(ref, float(version["weight"])) for ref, version in versions.items() if version["weight"]]
+    return Bar("traffic", shares) if shares else None
 
 
-def _row(ref: str, version: Mapping[str, Any]) -> list[Cell]:
-    failures = int(version["failures"])
-    return [
-        Cell(ref),
-        Cell(f"{version['weight']} %", is_number=True),
-        Cell(str(version["role"])),
-        Cell(str(version["health"]), _HEALTH.get(str(version["health"]), Tone.PLAIN), is_badge=True),
-        Cell("-" if version["age_seconds"] is None else age_text(version["age_seconds"]), is_number=True),
-        Cell(str(version["requests"]), is_number=True),
-        Cell(str(failures), Tone.BAD if failures else Tone.PLAIN, is_number=True),
-        Cell(str(version["replicas"]), is_number=True),
-        Cell(f"{version['memory_mb']:.0f} MB", is_number=True),
-        Cell(str(version["restarts"]), is_number=True),
-    ]
+def _table(versions: Mapping[str, Mapping[str, Any]]) -> Grid:
+    rows = [_row(ref, version) for ref, version in versions.items()]
+    # What is the same everywhere and as it should be tells nobody anything.
+    usual = {"replicas": "1", "restarts": "0"}
+    told = [name for name in rows[0] if name not in usual or any(row[name].text != usual[name] for row in rows)]
+    return Grid(told, [[row[name] for name in told] for row in rows], spare=("memory", "age", "role"))
 
 
-def _event(event: Mapping[str, Any]) -> list[Cell]:
-    names = ("action", "from", "to", "actor", "reason")
-    return [Cell(_moment(event["at"])), *(Cell(_short(event.get(name))) for name in names)]
-
-
-def _short(value: object) -> str:
-    return "-" if value in (None, "") else str(value)
+def _row(ref: str, version: Mapping[str, Any]) -> dict[str, Cell]:
+    failures, restarts = int(version["failures"]), int(version["restarts"])
+    health = str(version["health"])
+    age = version["age_seconds"]
+    return {
+        "version": Cell(ref),
+        "weight": Cell(f"{version['weight']} %", is_number=True),
+        "role": Cell(str(version["role"])),
+        "health": Cell(health, _HEALTH.get(health, Tone.PLAIN), is_badge=True),
+        "age": Cell("-" if age is None else age_text(age), is_number=True),
+        "requests": Cell(str(version["requests"]), is_number=True),
+        "failures": Cell(str(failures), Tone.BAD if failures else Tone.PLAIN, is_number=True),
+        "replicas": Cell(str(version["replicas"]), is_number=True),
+        "memory": Cell(f"{version['memory_mb']:.0f} MB", is_number=True),
+        "restarts": Cell(str(restarts), Tone.UNSURE if restarts else Tone.PLAIN, is_number=True),
+    }
 
 
 def _moment(text: str) -> str:
