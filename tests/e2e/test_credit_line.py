@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.e2e.cells import DECIDE, EUROS, cells
 from tests.e2e.line import ROOT, ProjectFolder, make_project, post
 
 NOTEBOOKS = ROOT / "tests" / "notebooks"
@@ -142,6 +143,59 @@ def test_a_bento_that_was_changed_is_not_served(project: ProjectFolder) -> None:
     assert project.json("package", "credit@2")["digest"] == record["digest"]
 
 
+def test_a_cell_is_tried_on_real_rows(project: ProjectFolder) -> None:
+    """What the validation rows bring to light is one line in the notebook, and nothing is stored."""
+    bad = EUROS.replace('pop("euros")', 'pop("lost")')
+    done = cells(project, ("preprocess", "credit", bad))
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert "BadServiceCode: line 9 of preprocess raised KeyError: 'lost'" in said
+    assert "Traceback" not in said
+    assert not (project.root / "notebooks" / "credit" / "preprocess.py").exists()
+
+
+def test_functions_from_cells_stand_around_the_next_version(
+    project: ProjectFolder, validation: tuple[pd.DataFrame, pd.DataFrame]
+) -> None:
+    """The same model under a new number, without training; it takes and answers what its functions say."""
+    done = cells(project, ("preprocess", "credit --rows shown.json", EUROS), ("postprocess", "credit", DECIDE))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 rows, around the model of credit@2" in done.stdout
+    refused = project.turnout("package", "credit@2", code=1)
+    assert "turnout ship credit" in refused.err
+    shipped = project.json("ship", "credit")
+    assert shipped["ref"] == "credit@3"
+    assert [step["outcome"] for step in shipped["steps"]] == ["reused", "reused", "done"]
+    assert shipped["package"]["flavour"] == "onnx"
+    assert sorted(shipped["package"]["service_code"]) == ["postprocess", "preprocess", "rows"]
+    rows, predicted = validation
+    sent = json.loads(rows.to_json(orient="records"))
+    for row in sent:
+        row["euros"] = row.pop("income") / 1.08
+    with project.serving("credit@3") as address:
+        status, answer, _ = post(f"{address}/predict", {"inputs": sent})
+        assert status == 200, answer
+        status, refusal, _ = post(f"{address}/predict", {"inputs": [{**sent[0], "income": 1.0}]})
+        assert status == 400
+        assert "unknown field 'income'" in refusal["error"]["message"]
+    good = predicted["probability_good"].to_numpy()
+    np.testing.assert_allclose([row["good"] for row in answer["outputs"]], good, atol=2e-4)
+    clear = abs(good - 0.7) > 1e-4
+    accepted = np.array([row["accept"] for row in answer["outputs"]])
+    assert (accepted == (good > 0.7))[clear].all()
+
+
+def test_a_bento_with_a_changed_function_is_refused(project: ProjectFolder) -> None:
+    """Like one with a changed model, before anything is started from it; without functions the old version is it."""
+    record = project.json("versions", "credit")["versions"][0]["package"]
+    path = project.state / record["path"] / "src" / "service_code" / "postprocess.py"
+    path.write_text(path.read_text().replace("0.7", "0.1"))
+    assert "was changed after it was packaged" in project.turnout("serve", "credit@3", code=1).err
+    done = cells(project, ("preprocess", "credit --remove", ""), ("postprocess", "credit --remove", ""))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert project.json("ship", "credit")["ref"] == "credit@2"
+
+
 def test_prune_spares_what_is_in_use(project: ProjectFolder, packaged: dict[str, Any]) -> None:
     """Neither the champion nor the newest goes, whatever `--keep` says; without a person it asks for --yes."""
     assert packaged["ref"] == "credit@1"
@@ -156,10 +210,10 @@ def test_prune_spares_what_is_in_use(project: ProjectFolder, packaged: dict[str,
     assert done["removed"] == would["removed"]
     assert done["freed"] > 0
     left = {version["ref"] for version in project.json("versions", "credit")["versions"]}
-    assert left == {"credit@1", "credit@4"}
+    assert left == {"credit@1", "credit@5"}
     assert not (project.state / "bentoml" / "bentos" / "credit" / "2").exists()
     # A number is never given twice.
-    assert project.json("train", "credit")["ref"] == "credit@5"
+    assert project.json("train", "credit")["ref"] == "credit@6"
 
 
 WRONG_CALLS = [
