@@ -31,9 +31,9 @@ class ServiceCodeView(View):
             blocks.append(Facts(self._facts()))
         lines = self.diff()
         if lines:
-            blocks.append(Code([(line, _tone(line)) for line in lines]))
+            blocks.append(Code("", lines[2:]))
         elif kept.now is not None and not kept.is_checked:
-            blocks.append(Code([(line, Tone.PLAIN) for line in kept.now.body.splitlines()]))
+            blocks.append(Code("", [f" {line}" for line in _lines(kept.now)]))
         return [*blocks, *self._next()]
 
     def diff(self) -> list[str]:
@@ -97,9 +97,3 @@ class ServiceCodeView(View):
 
 def _lines(function: ServiceFunction | None) -> list[str]:
     return function.body.splitlines() if function else []
-
-
-def _tone(line: str) -> Tone:
-    if line.startswith(("---", "+++", "@@")):
-        return Tone.PLAIN
-    return {"+": Tone.GOOD, "-": Tone.BAD}.get(line[:1], Tone.PLAIN)
