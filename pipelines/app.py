@@ -115,6 +115,13 @@ class App:
         self.project.model(model)
         return VersionsView(model, self.ports.registry.versions(model))
 
+    def diff(self, left: VersionSpec, right: VersionSpec) -> views.View:
+        """What differs between two versions of a model; see `stages.diff`."""
+        from pipelines.stages.diff import diff
+        from pipelines.views import DiffView
+
+        return DiffView(diff(self.project, left, right, self.ports))
+
     def promote(self, target: str, *, wait: bool = False, dry_run: bool = False) -> views.View:
         """Promote the candidate that runs, or make a version the champion by hand; see `stages.promote`."""
         from pipelines.stages.promote import by_hand, is_deployed, promote, promote_running

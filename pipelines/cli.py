@@ -261,6 +261,15 @@ def versions(session: Session, model: str) -> View:
 
 
 @main_group.command()
+@click.argument("left", type=REF, metavar="REF")
+@click.argument("right", type=REF, metavar="REF")
+@SESSION
+def diff(session: Session, left: VersionSpec, right: VersionSpec) -> View:
+    """Show what differs between two versions of a model."""
+    return session.app.diff(left, right)
+
+
+@main_group.command()
 @click.argument("model", required=False)
 @click.option("--keep", type=int, default=5, show_default=True, help="How many of the newest passed versions stay.")
 @YES
@@ -329,7 +338,8 @@ def _print(view: View, *, is_json: bool) -> None:
 
         said = orjson.dumps(view.json(), option=orjson.OPT_INDENT_2).decode()
     else:
-        said = view.text(width=_width(), color=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+        color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        said = view.text(width=_width(), color=color, encoding=sys.stdout.encoding or "utf-8")
     click.echo(said)
 
 

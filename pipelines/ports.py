@@ -178,6 +178,15 @@ class Registry(Protocol):
     def local_model(self, version: ModelVersion) -> Path:
         """The folder with the version's MLflow model (the one with the file `MLmodel`)."""
 
+    def code_cells(self, version: ModelVersion) -> list[str] | None:
+        """The code cells of the notebook that trained it, as they ran, without the injected parameters.
+
+        None when the executed notebook is gone, or cannot be read any more.
+        """
+
+    def requirements(self, version: ModelVersion) -> dict[str, str] | None:
+        """The packages its model was saved with, `{"numpy": "==2.4.0"}`; None when nothing says so."""
+
     def delete(self, ref: VersionRef) -> int:
         """Remove a version, its runs and their files; return the bytes freed.
 
@@ -233,6 +242,9 @@ class Packager(Protocol):
         Raises:
             PackageFailed: the bento is gone or was changed; the message says how to make it again.
         """
+
+    def size(self, package: PackageRecord) -> int:
+        """The bytes of the bento on disk; 0 when it is gone."""
 
     def modules(self, package: PackageRecord | None) -> Modules:
         """What service code may import in a bento such as this one; None stands for one with an ONNX file."""

@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from pipelines.adapters.mlflow_registry import executed
 from pipelines.adapters.mlflow_registry.lookup import find_version, refuse_if_needed
 from pipelines.adapters.notebook_parameters import checked_parameters
 from pipelines.adapters.service_code import FileFunctions
@@ -238,6 +239,15 @@ class FakeRegistry:
         (home / "MLmodel").write_text("flavors: {}\n")
         return home
 
+    def code_cells(self, version: ModelVersion) -> list[str] | None:
+        """Those of the last notebook attached to its run."""
+        found = sorted((self.folder / version.run_id / "notebooks" / "train").glob("*.ipynb"))
+        return executed.code_cells(found[-1]) if found else None
+
+    def requirements(self, version: ModelVersion) -> dict[str, str] | None:
+        """Those in the model's folder."""
+        return executed.requirements(self.local_model(version) / "requirements.txt")
+
     def delete(self, ref: VersionRef) -> int:
         """Remove a version and its runs; each counts 1000 bytes."""
         version = self.get(ref)
@@ -334,6 +344,10 @@ class FakePackager:
         if package.bento not in self.bentos:
             raise PackageFailed(f"the bento {package.bento} is gone", then="`turnout package` makes it again.")
         return Path(package.path)
+
+    def size(self, package: PackageRecord) -> int:
+        """A thousand bytes, while there is such a bento."""
+        return 1000 if package.bento in self.bentos else 0
 
     def modules(self, package: PackageRecord | None) -> Modules:
         """The standard library and numpy."""

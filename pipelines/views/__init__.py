@@ -1,6 +1,7 @@
 """Results as text, HTML and JSON; nothing here reads, writes or knows a widget."""
 
 from pipelines.views.base import View
+from pipelines.views.diff import DiffView
 from pipelines.views.history import HistoryView
 from pipelines.views.lists import PruneView, VersionsView
 from pipelines.views.problems import ErrorView
@@ -10,6 +11,7 @@ from pipelines.views.stages import PackageView, ReportView, ShipView, TrainView,
 
 __all__ = [
     "DeploymentView",
+    "DiffView",
     "DownView",
     "ErrorView",
     "HistoryView",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -300,6 +301,47 @@ def test_a_file_is_attached_to_its_run(world: World, tmp_path: Path) -> None:
     file.unlink()
     (copy,) = tmp_path.rglob("notebooks/train/train.ipynb")
     assert copy.read_text() == "{}"
+
+
+def notebook(*sources: str, injected: str = "") -> str:
+    """A notebook of code cells, with injected parameters when there are any."""
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": "# A title"}]
+    if injected:
+        cells.append({"cell_type": "code", "metadata": {"tags": ["injected-parameters"]}, "source": injected})
+    cells += [{"cell_type": "code", "metadata": {}, "source": source} for source in sources]
+    return json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5, "metadata": {}})
+
+
+def test_the_code_cells_are_those_that_ran(world: World, tmp_path: Path) -> None:
+    """Without prose, blank cells and the injected parameters; of several executions the last."""
+    version = world.register()
+    assert world.registry.code_cells(version) is None
+    for name, text in (
+        ("20260101-000000-train-a.ipynb", notebook("old")),
+        ("20260102-000000-train-b.ipynb", notebook("a = 1\nb = 2", "", "print(a)", injected="a = 5")),
+    ):
+        (tmp_path / name).write_text(text)
+        world.registry.attach(version.run_id, tmp_path / name, "notebooks/train")
+    assert world.registry.code_cells(version) == ["a = 1\nb = 2", "print(a)"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"cells": 3}', '{"cells": [{"cell_type": "code"}]}'])
+def test_a_damaged_notebook_is_not_known(world: World, tmp_path: Path, text: str) -> None:
+    """What cannot be read any more is no error: there is nothing to compare."""
+    version = world.register()
+    (tmp_path / "damaged.ipynb").write_text(text)
+    world.registry.attach(version.run_id, tmp_path / "damaged.ipynb", "notebooks/train")
+    assert world.registry.code_cells(version) is None
+
+
+def test_the_requirements_are_those_the_model_was_saved_with(world: World) -> None:
+    """Names as package indexes compare them, with what is asked of the version; markers and comments do not count."""
+    version = world.register()
+    file = world.registry.local_model(version) / "requirements.txt"
+    file.write_text("NumPy==2.4.0\nscikit_learn[extra]>=1.9 ; python_version > '3'\n# a comment\nmlflow\n")
+    assert world.registry.requirements(version) == {"numpy": "==2.4.0", "scikit-learn": ">=1.9", "mlflow": ""}
+    file.unlink()
+    assert world.registry.requirements(version) is None
 
 
 def test_a_model_that_is_gone_is_not_registered(world: World) -> None:

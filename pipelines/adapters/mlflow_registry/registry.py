@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipelines.adapters.mlflow_registry import reader, records, removal
+from pipelines.adapters.mlflow_registry import executed, reader, records, removal
 from pipelines.adapters.mlflow_registry.client import open_client, quiet
 from pipelines.adapters.mlflow_registry.evidence import FOLDER, find_inputs, read_predictions
 from pipelines.adapters.mlflow_registry.failures import told
@@ -178,6 +178,23 @@ class MlflowRegistry:
                     then=f"`turnout train {version.ref.model}` makes a new version.",
                 )
             return place
+
+    def code_cells(self, version: ModelVersion) -> list[str] | None:
+        """The code cells of the notebook that trained it, as they ran."""
+        with self._told(f"reading the notebook of {version.ref}"):
+            with self._store.reading() as base:
+                place = reader.run_places(base, [version.run_id]).get(version.run_id)
+            home = self._store.local_path(place) if place else None
+            # Trained again under one run, the last execution is the one that counts.
+            found = sorted((home / "notebooks" / "train").glob("*.ipynb")) if home else []
+            return executed.code_cells(found[-1]) if found else None
+
+    def requirements(self, version: ModelVersion) -> dict[str, str] | None:
+        """The packages its model was saved with."""
+        try:
+            return executed.requirements(self.local_model(version) / "requirements.txt")
+        except StorageFailed:
+            return None
 
     def delete(self, ref: VersionRef) -> int:
         """Remove a version, its runs and their files."""

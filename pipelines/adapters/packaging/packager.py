@@ -104,6 +104,11 @@ class BentoPackager:
             )
         return sources
 
+    def size(self, package: PackageRecord) -> int:
+        """See `Packager.size`."""
+        with _storage(f"reading {package.bento}", self._state):
+            return _size(self._state / package.path)
+
     def modules(self, package: PackageRecord | None) -> Modules:
         """See `Packager.modules`."""
         needed = self._state / package.path / "src" / "requirements.txt" if package else None
@@ -140,7 +145,7 @@ class BentoPackager:
             bento = self._state / package.path
             if not bento.is_dir():
                 return 0
-            freed = sum(path.stat().st_size for path in bento.rglob("*") if path.is_file())
+            freed = _size(bento)
             # Out of sight in one step; what is left of a removal that is killed goes with the working folder.
             bento.rename(work / "removed")
             return freed
@@ -235,3 +240,7 @@ def _storage(doing: str, state: Path) -> Iterator[None]:
             error.filename = error.filename or str(state)  # a refused write names no file
             raise StorageFailed.from_os(error, doing) from error
         raise PackageFailed(f"{doing} failed: {error}", then="Call again.") from error
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
