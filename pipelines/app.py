@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import BadInput
+from pipelines.errors import BadInput, TurnoutError
 
 if TYPE_CHECKING:
     from pipelines import views
@@ -113,7 +113,8 @@ class App:
         from pipelines.views import VersionsView
 
         self.project.model(model)
-        return VersionsView(model, self.ports.registry.versions(model))
+        found = self.ports.registry.versions(model)
+        return VersionsView(model, found, self._seen_running(model) if found else {}, self.ports.clock.now())
 
     def diff(self, left: VersionSpec, right: VersionSpec) -> views.View:
         """What differs between two versions of a model; see `stages.diff`."""
@@ -293,6 +294,15 @@ class App:
         if not yes and not self._agrees(f"remove {named}, with their runs, bentos and notebooks"):
             return PruneView(doomed)
         return PruneView(prune(doomed, self.ports, self._reporter))
+
+    def _seen_running(self, model: str) -> Mapping[str, Any]:
+        """The model's versions in the status; a list of versions needs no daemon, and does without a broken one."""
+        try:
+            models: Mapping[str, Any] = self.control.operator.status()["models"]
+        except TurnoutError:
+            return {}
+        versions: Mapping[str, Any] = models.get(model, {}).get("versions", {})
+        return versions
 
     def _running(self, model: str, entry: Mapping[str, Any]) -> views.View:
         from pipelines.views import DeploymentView, PlanView

@@ -202,10 +202,10 @@ def test_the_nasty_text_arrives_in_full(name: str) -> None:
 def test_three_versions_read_well_in_80_columns() -> None:
     """The table as a whole: one line a version, the newest first, numbers to the right."""
     assert views()["versions"].text(80).splitlines() == [
-        "version   verdict       aliases           accuracy  bento  created (UTC)",
-        "digits@3  INCONCLUSIVE  latest              0.9512  -      2026-02-03 14:05",
-        "digits@2  PASS          champion, latest    0.9512  onnx   2026-02-03 14:05",
-        "digits@1  FAIL                              0.9512  -      2026-02-03 14:05",
+        "version   verdict       marks             accuracy  created (UTC)",
+        "digits@3  INCONCLUSIVE  latest              0.9512  2026-02-03 14:05",
+        "digits@2  PASS          champion, latest    0.9512  2026-02-03 14:05",
+        "digits@1  FAIL                              0.9512  2026-02-03 14:05",
     ]
 
 
