@@ -28,6 +28,8 @@ from pipelines.values.service_code import (
 from pipelines.values.signature import Field, Layout
 
 Function = Callable[[Any], Any]
+Slot = tuple[Field, "np.dtype[Any]"]
+"""A field, and the NumPy type of its values."""
 
 
 def load_function(path: Path, name: FunctionName, text: str) -> Function:
@@ -95,7 +97,7 @@ class Step:
         self.name = name
         self._function = function
         self._only = only
-        self._fields = tuple(fields)
+        self._slots = slots(fields)
         self._ref = ref
 
     def raw(self, arrays: Arrays) -> Any:
@@ -109,7 +111,7 @@ class Step:
             ServiceCodeFailed: it raised, or returned something else than its fields; the cause says more.
         """
         try:
-            return arrange(self.raw(arrays), self._fields, rows)
+            return arrange(self.raw(arrays), self._slots, rows)
         except (Exception, SystemExit) as error:
             raise ServiceCodeFailed(
                 f"{self.name} of {self._ref} failed at these rows: {type(error).__name__}",
@@ -171,31 +173,37 @@ def steps(functions: Mapping[FunctionName, Function], manifest: Manifest) -> tup
     return before, after
 
 
-def arrange(raw: Any, fields: Sequence[Field], rows: int) -> Arrays:
+def slots(fields: Sequence[Field]) -> tuple[Slot, ...]:
+    """The fields, each with the NumPy type of its values."""
+    return tuple(
+        (field, np.dtype(field.dtype) if field.shape and field.is_numeric else column_dtype(field)) for field in fields
+    )
+
+
+def arrange(raw: Any, expected: Sequence[Slot], rows: int) -> Arrays:
     """What a function returned, as one array per field.
 
     Args:
         raw: A mapping by field name; or an array, or what becomes one, for the only field.
-        fields: What is expected.
+        expected: What is expected; see `slots`.
         rows: How many rows it was given.
 
     Raises:
         ValueError: something is missing, or of another type or shape, or no number.
     """
-    return {field.name: conform(value, field, rows) for field, value in _by_field(raw, fields)}
-
-
-def _by_field(raw: Any, fields: Sequence[Field]) -> list[tuple[Field, Any]]:
     if isinstance(raw, Mapping):
-        names = [field.name for field in fields]
-        if set(raw) != set(names):
+        if set(raw) != {field.name for field, _ in expected}:
             given = ", ".join(map(str, raw)) or "none"
-            raise ValueError(f"it returned the fields {given}; expected {', '.join(names)}")
-        return [(field, raw[field.name]) for field in fields]
-    if len(fields) != 1:
-        wanted = ", ".join(field.name for field in fields)
-        raise ValueError(f"it returned {describe_type(raw)}; expected a dictionary with the fields {wanted}")
-    return [(fields[0], raw)]
+            raise ValueError(f"it returned the fields {given}; expected {_names(expected)}")
+        return {field.name: conform(raw[field.name], field, target, rows) for field, target in expected}
+    if len(expected) != 1:
+        raise ValueError(f"it returned {describe_type(raw)}; expected a dictionary with the fields {_names(expected)}")
+    ((field, target),) = expected
+    return {field.name: conform(raw, field, target, rows)}
+
+
+def _names(expected: Sequence[Slot]) -> str:
+    return ", ".join(field.name for field, _ in expected)
 
 
 def describe_type(value: Any) -> str:
@@ -203,24 +211,27 @@ def describe_type(value: Any) -> str:
     return "nothing" if value is None else f"a value of the type {type(value).__name__}"
 
 
-def conform(value: Any, field: Field, rows: int) -> NDArray[Any]:
-    """One field's values in the field's own type, of shape (rows, *field.shape).
+def conform(value: Any, field: Field, target: np.dtype[Any], rows: int) -> NDArray[Any]:
+    """One field's values in the type `target`, of shape (rows, *field.shape).
 
     Raises:
         ValueError: they have another type or shape, or a value is missing that is needed.
     """
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
     shape = array.shape
-    if len(shape) != len(field.shape) + 1 or not all(
-        want in (None, have) for have, want in zip(shape, (rows, *field.shape), strict=True)
-    ):
+    if shape != (rows, *field.shape) and not _has_shape(shape, field, rows):
         wanted = ", ".join("any" if size is None else str(size) for size in (rows, *field.shape))
         raise ValueError(f"its {field.name!r} has the shape {shape}; expected ({wanted})")
-    target = np.dtype(field.dtype) if field.shape and field.is_numeric else column_dtype(field)
     if array.dtype != target:
         array = _cast(array, target, field)
     _check_values(array, field)
     return array
+
+
+def _has_shape(shape: tuple[int, ...], field: Field, rows: int) -> bool:
+    return len(shape) == len(field.shape) + 1 and all(
+        want in (None, have) for have, want in zip(shape, (rows, *field.shape), strict=True)
+    )
 
 
 def _cast(array: NDArray[Any], target: np.dtype[Any], field: Field) -> NDArray[Any]:
@@ -236,11 +247,13 @@ def _cast(array: NDArray[Any], target: np.dtype[Any], field: Field) -> NDArray[A
 
 
 def _check_values(array: NDArray[Any], field: Field) -> None:
-    if array.dtype.kind == "O":
+    kind = array.dtype.kind
+    if kind == "f":
+        if not is_finite(array) and (field.required or np.isinf(array).any()):
+            raise ValueError(f"its {field.name!r} is NaN or infinite in a row")
+    elif kind == "O":
         wanted = {bool, np.bool_} if field.dtype == "bool" else {str}
         if not set(map(type, array.ravel())) <= wanted | (set() if field.required else {type(None)}):
             raise ValueError(f"its {field.name!r} has a value that is no {field.dtype}")
-    elif array.dtype.kind == "f" and not is_finite(array) and (field.required or np.isinf(array).any()):
-        raise ValueError(f"its {field.name!r} is NaN or infinite in a row")
-    elif array.dtype.kind == "M" and field.required and np.isnat(array).any():
+    elif kind == "M" and field.required and np.isnat(array).any():
         raise ValueError(f"its {field.name!r} has a row without a date")

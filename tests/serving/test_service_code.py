@@ -17,7 +17,7 @@ from pipelines.errors import BadRequest, ServeFailed, ServiceCodeFailed
 from pipelines.serving.hotpath import HotPath
 from pipelines.serving.predictor import Predictor
 from pipelines.serving.replica import Replica
-from pipelines.serving.service_code import arrange
+from pipelines.serving.service_code import arrange, slots
 from pipelines.values import CODE_FOLDER, Field, Layout, Manifest, Signature, Task
 from tests.serving.asgi import answered
 from tests.serving.bentos import (
@@ -238,7 +238,7 @@ def test_the_manifest_says_what_is_applied(image_bento: Path) -> None:
 def test_a_value_that_does_not_fit_is_named(value: Any, field: Field, said: str) -> None:
     """Each says the field, what came and what is expected."""
     with pytest.raises(ValueError, match=said):
-        arrange(value, [field], 1)
+        arrange(value, slots([field]), 1)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_value_that_does_not_fit_is_named(value: Any, field: Field, said: str)
 )
 def test_what_fits_is_taken(value: Any, field: Field, kept: list[Any]) -> None:
     """Lists, texts and narrower numbers become the field's own type."""
-    assert arrange({"x": value}, [field], 2)["x"].tolist() == kept
+    assert arrange({"x": value}, slots([field]), 2)["x"].tolist() == kept
 
 
 def test_the_page_shows_what_clients_send(host: Server) -> None:
