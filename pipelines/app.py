@@ -210,7 +210,7 @@ class App:
         if model is not None:
             self.place.check(model)
             status = {**status, "models": {name: one for name, one in status["models"].items() if name == model}}
-        return StatusView(status)
+        return StatusView(status, model)
 
     def logs(self, spec: VersionSpec | None, lines: int) -> views.View:
         """The last lines of a version's hosts, or of all that runs."""

@@ -54,9 +54,11 @@ class StatusView(View):
 
     Args:
         status: As the daemon reports it: `models`, by name.
+        model: The one that was asked for; None when all were.
     """
 
     status: Mapping[str, Any]
+    model: str | None = None
 
     def blocks(self) -> Sequence[Block]:
         """A table for each model."""
