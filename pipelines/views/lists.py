@@ -19,6 +19,7 @@ SHOWN = 25
 """Rows of a table of versions, at most, apart from those that run or have an alias."""
 _SHOWN_METRICS = 4
 _SHOWN_PARAMETERS = 4
+_LONGEST_VALUE = 48
 _VERSUS = "_vs_champion"
 
 
@@ -139,9 +140,14 @@ def _varying(versions: Sequence[ModelVersion]) -> list[str]:
 
 
 def _parameters(version: ModelVersion, names: Sequence[str]) -> str:
-    values = [f"{name}={number_text(version.parameters[name])}" for name in names if name in version.parameters]
+    values = [f"{name}={_clipped(version.parameters[name])}" for name in names if name in version.parameters]
     more = [f"and {len(values) - _SHOWN_PARAMETERS} more"] if len(values) > _SHOWN_PARAMETERS else []
     return " ".join([*values[:_SHOWN_PARAMETERS], *more])
+
+
+def _clipped(value: object) -> str:
+    text = number_text(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
 
 
 def _bento(version: ModelVersion) -> Cell:

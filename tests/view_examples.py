@@ -1,0 +1,236 @@
+"""An example of each view, for the tests of all of them and for the pictures in docs/views.md."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import NoSuchVersion
+from pipelines.policy.differences import compare, compare_cells
+from pipelines.stages.diff import Difference
+from pipelines.stages.prune import Pruned
+from pipelines.stages.service_code import Kept
+from pipelines.stages.ship import Shipped, Step
+from pipelines.values import (
+    PREPROCESS,
+    Alias,
+    Check,
+    GateReport,
+    ModelVersion,
+    PackageRecord,
+    Parity,
+    Provenance,
+    Revision,
+    ServiceFunction,
+    Trial,
+    Verdict,
+    VersionRef,
+)
+from pipelines.values.signature import Field, Layout, Signature
+from pipelines.views import (
+    DeploymentView,
+    DiffView,
+    DownView,
+    ErrorView,
+    HistoryView,
+    LogsView,
+    PackageView,
+    PlanView,
+    PruneView,
+    ReportView,
+    ServiceCodeView,
+    ShipView,
+    StatusView,
+    TrainView,
+    VersionsView,
+    VersionView,
+    View,
+)
+from tests.fakes import running
+
+NOON = datetime(2026, 2, 3, 12, 0, 0, tzinfo=UTC)
+
+
+def examples(word: str) -> dict[type[View], View]:
+    """One of each, with `word` wherever a text comes from outside."""
+    first, second, third = versions(word)[::-1]
+    plan = PlanView("digits", ["start 1 host of digits@3", f"route 10 % to digits@3: {word}", "record it"])
+    assert third.report
+    assert second.package
+    steps = (
+        Step("train", "reused", f"nothing has changed: {word}"),
+        Step("validate", "done", "2 of 5 gates"),
+        Step("package", "done", word),
+    )
+    code = ServiceFunction.of(PREPROCESS, "digits", f"def preprocess(inputs):\n    return inputs / 2  # {word}\n")
+    old = ServiceFunction.of(PREPROCESS, "digits", "def preprocess(inputs):\n    return inputs / 3\n")
+    sides = Signature(Layout.TENSOR, (Field("inputs", "float32"),), (Field("outputs", "float32"),))
+    kept = Kept(
+        "digits",
+        PREPROCESS,
+        Path("notebooks/digits/preprocess.py"),
+        old,
+        code,
+        False,
+        Trial(10, sides),
+        first.ref,
+        True,
+    )
+    shown: list[View] = [
+        VersionView(third),
+        VersionsView("digits", [third, second, first], {"digits@2": running(90)}, NOON + timedelta(hours=3)),
+        TrainView(third, 12.34, Path(f"/project/.turnout/runs/digits/{word}.ipynb")),
+        ReportView(third, third.report),
+        PackageView(second, second.package),
+        ShipView(Shipped(replace(second, aliases=frozenset({Alias.LATEST})), steps)),
+        PruneView(Pruned((first, second), 1_234_567, is_dry=False)),
+        ErrorView(NoSuchVersion(f"digits has no version 9: {word}", instead="there are 1, 2 and 3")),
+        DeploymentView("digits", entry(word), f"10 % of the traffic goes to digits@3: {word}"),
+        StatusView({"models": {"digits": entry(word)}}),
+        plan,
+        DownView(["digits", word]),
+        LogsView([f"digits@2: {word}", "gateway: started"]),
+        HistoryView("digits", history(word)),
+        DiffView(difference(second, third, word)),
+        ServiceCodeView(kept),
+    ]
+    return {type(view): view for view in shown}
+
+
+def versions(word: str) -> list[ModelVersion]:
+    """Three versions, the newest first: undecided, champion, failed."""
+    made = []
+    facts = ((1, Verdict.FAIL, ()), (2, Verdict.PASS, (Alias.CHAMPION,)), (3, Verdict.INCONCLUSIVE, (Alias.LATEST,)))
+    for number, verdict, aliases in facts:
+        ref = VersionRef("digits", number)
+        made.append(
+            ModelVersion(
+                ref,
+                f"{number}f" * 16,
+                f"models:/m-{number}",
+                NOON + timedelta(minutes=40 * number),
+                {"epochs": 4 * number, "learning_rate": 0.001, "augment": True, "name": f"{word}{number}"},
+                {"accuracy": 0.93 + 0.01 * number, "log_loss": 0.31 - 0.02 * number, "loss": 0.1, f"odd {word}": 1.5},
+                verdict=verdict,
+                aliases=frozenset(aliases),
+                provenance=Provenance(f"{number}a" * 32, "b" * 64, "c" * 64, Revision("git", f"{number}d" * 20)),
+                report=report(ref, verdict, word),
+                package=package(ref, word) if verdict is Verdict.PASS else None,
+            )
+        )
+    return made[::-1]
+
+
+def report(ref: VersionRef, verdict: Verdict, word: str) -> GateReport:
+    """Gates of every kind, the comparison with that verdict."""
+    middle = {Verdict.PASS: 0.004, Verdict.FAIL: -0.03, Verdict.INCONCLUSIVE: -0.004}[verdict]
+    evidence = {
+        "candidate": 0.96 + middle,
+        "champion": 0.96,
+        "interval": [middle - 0.012, middle + 0.012],
+        "margin": 0.01,
+        "rows": 500,
+        "mcnemar_p": 0.31,
+        "method": f"paired bootstrap {word}",
+    }
+    note = "" if verdict is Verdict.PASS else f"500 rows, about 2,100 are needed: {word}"
+    checks = (
+        Check("finite_outputs", Verdict.PASS, 1.0, "all finite", {"rows": 500}),
+        Check("accuracy", Verdict.PASS, 0.9512, ">= 0.9", {"min": 0.9, "max": None}),
+        Check("log_loss", Verdict.PASS, 0.248, "<= 0.25", {"min": None, "max": 0.25}),
+        Check("mean_prediction", Verdict.PASS, 0.44, "0.02 to 0.9", {"min": 0.02, "max": 0.9}),
+        Check("accuracy_vs_champion", verdict, middle, "> -0.01 (95 %)", evidence, note),
+    )
+    return GateReport(ref, checks, VersionRef("digits", 2) if ref.number != 2 else VersionRef("digits", 1))
+
+
+def package(ref: VersionRef, word: str) -> PackageRecord:
+    """A bento with its proof and its own gates."""
+    own = (
+        Check("serving.latency_p95_ms", Verdict.PASS, 1.42, "<= 5", {"min": None, "max": 5.0, "requests": 200}),
+        Check("serving.memory_mb", Verdict.PASS, 181.25, "<= 300", {"min": None, "max": 300.0}),
+    )
+    return PackageRecord(
+        f"digits:{ref.number}",
+        f"bentos/{ref.number}",
+        "onnx",
+        "ab" * 32,
+        "",
+        Parity(360, 1.2e-6, 0.9975, 1e-4),
+        GateReport(ref, own),
+        forced=word,
+    )
+
+
+def entry(word: str) -> dict[str, Any]:
+    """A model in the status, with a canary under way."""
+    return {
+        "url": "http://127.0.0.1:3000/digits",
+        "phase": "canary",
+        "champion": "digits@2",
+        "candidate": "digits@3",
+        "versions": {
+            "digits@1": running(0, "standby", requests=0),
+            "digits@2": running(90, requests=1804),
+            "digits@3": running(10, "canary", requests=203, failures=2, restarts=1),
+        },
+        "operation": {"verb": f"deploy {word}", "step": 3, "steps": 6},
+        "bake_until": "2026-02-03T12:10:00+00:00",
+        "quarantined": {"digits@1": f"too many failures {word}"},
+        "generation": 4,
+    }
+
+
+def history(word: str) -> list[dict[str, Any]]:
+    """Some days of a model, the latest first."""
+
+    def event(at: str, action: str, source: str, target: str, reason: str, seconds: float) -> dict[str, Any]:
+        evidence = {"operation": "0f", "seconds": seconds}
+        versions = {"from": source or None, "to": target or None}
+        return {"at": at, "model": "digits", "actor": f"anna {word}", "action": action, **versions} | {
+            "reason": reason,
+            "evidence": evidence,
+        }
+
+    return [
+        event("2026-02-03T14:05:06+00:00", "rollback", "digits@3", "digits@2", f"too many failures {word}", 0.21),
+        event("2026-02-03T14:01:40+00:00", "deploy", "digits@2", "digits@3", "10 % of the traffic", 2.6),
+        event(
+            "2026-02-03T13:59:02+00:00", "deploy failed", "digits@2", "digits@3", "it answered 500 in the warm-up", 4
+        ),
+        event("2026-02-02T09:30:00+00:00", "promote", "digits@1", "digits@2", "", 0.4),
+        event("2026-02-02T09:12:00+00:00", "deploy", "", "digits@1", "", 3.2),
+    ]
+
+
+def difference(left: ModelVersion, right: ModelVersion, word: str) -> Difference:
+    """Two versions that differ in everything."""
+    before = ["import numpy as np", "epochs = 8\nlearning_rate = 0.001\nseed = 1\nname = 'a'", "train()\nsave()"]
+    now = ["import numpy as np", f"epochs = 8\nlearning_rate = 0.002\nseed = 1\nname = '{word}'", "train()\nsave()"]
+    cells = compare_cells(before, [*now, "plot()"])
+    assert left.report
+    assert right.report
+    return Difference(
+        left,
+        right,
+        compare(left.parameters, right.parameters),
+        compare(left.metrics, right.metrics, {"accuracy": "higher", "log_loss": "lower"}),
+        compare(
+            {check.name: check.verdict.value for check in left.report.checks},
+            {check.name: check.verdict.value for check in right.report.checks},
+        ),
+        compare(
+            {"code": "git 2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d", "notebook": "2a" * 32, "data": "b" * 64},
+            {"code": "git 3d3d3d3d3d3d3d3d3d3d3d3d3d3d3d, with changes", "notebook": "3a" * 32, "data": "b" * 64},
+        ),
+        compare(
+            {"flavour": "onnx", "size": 812_345, "latency_p95_ms": 1.42},
+            {"flavour": "onnx", "size": 1_204_001, "latency_p95_ms": 1.31},
+            {"size": "lower", "latency_p95_ms": "lower"},
+        ),
+        compare({"numpy": "==2.3.0", "keras": "==3.13.2"}, {"numpy": "==2.4.0", "keras": "==3.13.2"}),
+        cells,
+        2,
+    )
