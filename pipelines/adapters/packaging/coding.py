@@ -10,7 +10,7 @@ from pathlib import Path
 from pipelines.adapters.packaging.build import PACKAGE
 from pipelines.adapters.packaging.job import raise_error
 from pipelines.adapters.packaging.process import blame, run_logged
-from pipelines.adapters.packaging.trial import TRIAL_NAME, TRIED_NAME, TrialJob
+from pipelines.adapters.packaging.rehearsal import TRIAL_NAME, TRIED_NAME, TrialJob
 from pipelines.errors import BadServiceCode
 from pipelines.policy.service_code import check
 from pipelines.values import (

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from pipelines.adapters.packaging import coding, raw_rows
-from pipelines.adapters.packaging.trial import TRIAL_NAME, TrialJob, carry_out
+from pipelines.adapters.packaging.rehearsal import TRIAL_NAME, TrialJob
+from pipelines.adapters.packaging.trial import carry_out
 from pipelines.errors import BadServiceCode
 from pipelines.values import (
     FUNCTIONS,
@@ -111,6 +112,16 @@ def test_a_table_is_a_dictionary_of_columns(table: Path, rows: dict[Path, Path],
     found = tried(table, tmp_path, rows[Path("table")], preprocess=before, postprocess=after)
     assert Signature.from_dict(found["interface"]) == TABLE
     assert found["rows"] == 3
+
+
+@pytest.mark.parametrize(
+    "line", ["inputs.pop('age')", "inputs['new'] = 1", "inputs['age'][0] = 7", "inputs['job'][:] = 'x'"]
+)
+def test_a_dictionary_stays_as_it_is(table: Path, rows: dict[Path, Path], tmp_path: Path, line: str) -> None:
+    """Its arrays and its names: the next call would find others."""
+    body = preprocess("kept = dict(inputs)", "kept['age'] = kept['age'].copy()", line, "return kept")
+    with pytest.raises(BadServiceCode, match=r"changes '\w+', which it was given, in place"):
+        tried(table, tmp_path, rows[Path("table")], preprocess=body)
 
 
 def test_example_rows_make_the_interface(image: Path, tmp_path: Path) -> None:
