@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.values import ModelVersion
 from pipelines.views.base import View
 from pipelines.views.blocks import Block, Cell, Grid, Heading, Line, Tone, number_text, verdict_cell
-from pipelines.views.parts import age_text, alias_text, bytes_text
+from pipelines.views.parts import age_text, alias_text, bento_text, bytes_text
 
 if TYPE_CHECKING:
     from pipelines.stages.prune import Pruned
@@ -154,7 +154,7 @@ def _bento(version: ModelVersion) -> Cell:
     package = version.package
     if package is None:
         return Cell("-")
-    return Cell(package.flavour, Tone.UNSURE if package.forced else Tone.PLAIN)
+    return Cell(bento_text(package), Tone.UNSURE if package.forced else Tone.PLAIN)
 
 
 def _created(version: ModelVersion) -> Cell:
