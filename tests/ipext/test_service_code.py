@@ -17,6 +17,7 @@ from ipext.service_code import register, unregister
 from pipelines.app import App
 from pipelines.errors import BadInput, BadServiceCode, NoSuchModel, TurnoutError
 from pipelines.stages.ship import ship
+from pipelines.views import PackageView
 from tests.stages.world import World
 
 HALF = "def preprocess(inputs):\n    return inputs / 2\n"
@@ -80,6 +81,19 @@ def test_it_says_what_it_was_tried_on(shell: InteractiveShell, world: World) -> 
     done = cell(shell, "digits", TOP, "postprocess")
     assert "10 rows, around the model of digits@1" in done.view.text()
     assert "turnout ship digits" in done.view.text()
+
+
+def test_views_of_versions_name_their_functions(shell: InteractiveShell, world: World) -> None:
+    """The table by name, the view of a package with the digest."""
+    stored = cell(shell, "digits", HALF)
+    shipped = ship(world.project, "digits", {}, world.ports, world.reporter)
+    app = App(world.folder, world.reporter, connect=lambda _: world.ports)
+    assert "onnx, preprocess" in app.versions("digits").text()
+    package = shipped.version.package
+    assert package is not None
+    text = PackageView(shipped.version, package).text()
+    assert stored.document()["digest"][:12] in text
+    assert "preprocess" in text
 
 
 def test_the_line_shows_and_removes(shell: InteractiveShell, world: World) -> None:
