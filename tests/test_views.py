@@ -217,7 +217,7 @@ def test_a_report_reads_well_in_80_columns() -> None:
         "check                 verdict                       observed  required",
         "finite_outputs        PASS                                 1  all finite",
         "accuracy              PASS                            0.9512  >= 0.9",
-        "┄┃────────────────●─",
+        "┄┄┄┄┄┄┄┄┄┃────●─────",
         "lost                  PASS                                 -  <= 1",
         "accuracy_vs_champion  INCONCLUSIVE  -0.004 (-0.028 to 0.022)  > -0.01 (95 %)",
         "┄━━━━━━┃━●━━━━━━━━━─",

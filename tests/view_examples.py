@@ -93,7 +93,7 @@ def examples(word: str) -> dict[type[View], View]:
         DownView(["digits", word]),
         LogsView([f"digits@2: {word}", "gateway: started"]),
         HistoryView("digits", history(word)),
-        DiffView(difference(second, third, word)),
+        DiffView(difference(second, replace(third, package=second.package), word)),
         ServiceCodeView(kept),
     ]
     return {type(view): view for view in shown}

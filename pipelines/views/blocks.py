@@ -47,7 +47,12 @@ class Scale:
     def place(self, number: float) -> float:
         """Where one of the points lies in the picture, from 0 (left) to 1."""
         # Halved, the largest numbers there are do not overflow.
-        low, high = min(self.points) / 2, max(self.points) / 2
+        points = [point / 2 for point in self.points]
+        if (self.low is None) != (self.high is None) and self.interval is None:
+            # With one bound alone, 0.248 would lie as far from 0.25 as 0.1 does.
+            bound = (self.high if self.low is None else self.low) or 0.0
+            points += [bound * 0.45, bound * 0.55]
+        low, high = min(points), max(points)
         room = (high - low) * 0.12 or abs(high) * 0.12 or 1.0
         return min(1.0, max(0.0, (number / 2 - low + room) / (high - low + 2 * room)))
 
@@ -89,12 +94,14 @@ class Grid:
         rows: As many cells each.
         remarks: Sentences, by the row they belong to: below the table in text, below the row in HTML.
         spare: For text: columns to leave out, in this order, when the table is wider than the terminal.
+        is_even: For HTML: columns of equal width, in line with those of the tables above and below.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     remarks: Sequence[tuple[str, str]] = ()
     spare: Sequence[str] = ()
+    is_even: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,12 +67,11 @@ class DiffView(View):
             return []
         shown = compared.changes[:_SHOWN]
         left, right = str(self.difference.left.ref), str(self.difference.right.ref)
-        has_change = any(_step(change) is not None for change in shown)
-        rows = [_row(title, change, has_change=has_change) for change in shown]
-        columns = (title, left, right, *(("change",) if has_change else ()))
+        rows = [_row(title, change) for change in shown]
+        columns = (title, left, right, "change" if any(_step(change) is not None for change in shown) else "")
         more = len(compared.changes) - len(shown)
         rest = [Line(f"and {more} more: `--json` has all.")] if more else []
-        return [Grid(columns, rows), *rest]
+        return [Grid(columns, rows, is_even=True), *rest]
 
     def _cells(self, cells: Sequence[CellChange]) -> list[Block]:
         count = f"{len(cells)} code cell{'s' if len(cells) > 1 else ''} of the training notebook"
@@ -119,7 +118,7 @@ def _same_origin(found: Difference) -> list[str]:
 def _count(title: str, count: int) -> str:
     singular = {"parameters": "parameter", "metrics": "metric", "gates": "gate", "packages": "package"}
     if title == "bento":
-        return f"{count} of the bento"
+        return f"{count} fact{'s' if count > 1 else ''} of the bento"
     name = singular.get(title, title.removesuffix("s")) if count == 1 else title
     return f"{count} {name}"
 
@@ -132,9 +131,9 @@ def _place(cell: CellChange) -> str:
     return f"cell {cell.right}" if cell.left == cell.right else f"cell {cell.right}, before cell {cell.left}"
 
 
-def _row(title: str, change: Change, *, has_change: bool) -> list[Cell]:
-    cells = [Cell(change.name), _value(title, change.name, change.left), _value(title, change.name, change.right)]
-    return [*cells, _change_cell(change)] if has_change else cells
+def _row(title: str, change: Change) -> list[Cell]:
+    values = (_value(title, change.name, value) for value in (change.left, change.right))
+    return [Cell(change.name), *values, _change_cell(change)]
 
 
 def _value(title: str, name: str, value: object) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -43,7 +44,7 @@ def _block(block: Block) -> str:
         case Grid():
             return _grid(block)
         case Line():
-            return f'<p class="{block.tone.value}">{_said(block.text)}</p>'
+            return f'<p class="{block.tone.value}">{_COMMAND.sub(_code_mark, _said(block.text))}</p>'
         case Bar():
             return _bar(block)
         case Timeline():
@@ -53,6 +54,10 @@ def _block(block: Block) -> str:
             return f"{title}<pre>{_code(block.lines)}</pre>"
         case Fold():
             return f"<details><summary>{_said(block.title)}</summary>{_all(block.blocks)}</details>"
+
+
+_COMMAND = re.compile("`([^`]+)`")
+_code_mark = r"<code>\1</code>"
 
 
 def _heading(block: Heading) -> str:
@@ -83,15 +88,18 @@ def _grid(block: Grid) -> str:
             rows.append(f'<tr class="noted">{cells}</tr>')
             rows.append(f'<tr class="remark"><td colspan="{len(row)}">{_said(remark)}</td></tr>')
     head = f"<thead><tr>{''.join(heads)}</tr></thead>"
-    return f'<div class="wide"><table>{head}<tbody>{"".join(rows)}</tbody></table></div>'
+    kind = ' class="even"' if block.is_even else ""
+    return f'<div class="wide"><table{kind}>{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
-_SHORT = 24
+_SHORT, _LONG = 24, 30
 
 
 def _class(number: int, cell: Cell) -> str:
     if cell.is_number:
         return ' class="number"'
+    if max(map(len, cell.text.split()), default=0) > _LONG:
+        return ' class="long"'
     return ' class="kept"' if number == 0 and len(cell.text) <= _SHORT else ""
 
 

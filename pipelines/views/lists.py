@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SHOWN = 25
 """Rows of a table of versions, at most, apart from those that run or have an alias."""
-_SHOWN_METRICS = 4
+_SHOWN_METRICS = 3
 _SHOWN_PARAMETERS = 4
 _LONGEST_VALUE = 48
 _VERSUS = "_vs_champion"
@@ -154,7 +154,8 @@ def _bento(version: ModelVersion) -> Cell:
     package = version.package
     if package is None:
         return Cell("-")
-    return Cell(bento_text(package), Tone.UNSURE if package.forced else Tone.PLAIN)
+    text = bento_text(package)
+    return Cell(f"{text}, forced", Tone.UNSURE) if package.forced else Cell(text)
 
 
 def _created(version: ModelVersion) -> Cell:

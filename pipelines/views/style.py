@@ -34,9 +34,14 @@ color:var(--jp-content-font-color1,var(--vscode-foreground,inherit))}}
 font-variant-numeric:tabular-nums;color:inherit}}
 {_T} tr{{background:none;border:0}}
 {_T} th,{_T} td{{text-align:left;vertical-align:top;padding:.28em 1.1em .28em 0;border:0;
-border-bottom:1px solid var(--rule);white-space:normal;max-width:46em;overflow-wrap:anywhere;background:none}}
+border-bottom:1px solid var(--rule);white-space:normal;max-width:46em;overflow-wrap:break-word;background:none}}
+{_T} .long,{_T} .facts td,{_T} .remark td,{_T} .even td{{overflow-wrap:anywhere}}
+{_T} .even{{table-layout:fixed;width:100%;max-width:54em}}{_T} .even th{{white-space:normal;overflow-wrap:anywhere}}
+{_T} code{{font:.92em var(--jp-code-font-family,ui-monospace,monospace);background:var(--shade);color:inherit;
+padding:.1em .3em;border-radius:.25em}}
 {_T} th{{font-weight:500;color:var(--soft);overflow-wrap:normal;white-space:nowrap}}
 {_T} .number{{text-align:right;white-space:nowrap}}
+{_T} .even .number{{text-align:left}}
 {_T} .kept{{white-space:nowrap}}
 {_T} .noted td{{border-bottom:0;padding-bottom:0}}
 {_T} .remark td{{color:var(--soft);font-size:.9em;padding-top:0;white-space:pre-wrap}}
