@@ -1,4 +1,4 @@
-"""The IPython extension: `%load_ext ipext` gives a notebook the `%turnout` magic."""
+"""The IPython extension: `%load_ext ipext` makes a magic of every `turnout` command."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ if TYPE_CHECKING:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Called by `%load_ext ipext`."""
-    from ipext.magics import turnout
+    from ipext.extension import Extension
 
-    shell.register_magic_function(turnout, "line", "turnout")
+    Extension.load(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Called by `%unload_ext ipext`; nothing is left behind."""
-    shell.magics_manager.magics["line"].pop("turnout", None)
+    from ipext.extension import Extension
+
+    Extension.unload(shell)

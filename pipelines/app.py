@@ -84,6 +84,27 @@ class App:
             return local_control(self.place.root, self.place.state, lambda: self.ports.registry)
         return self._command(lambda: self.ports.registry)
 
+    def expected_seconds(self, verb: str, model: str) -> float | None:
+        """How long a command took the last times, in the median; None where nothing is known."""
+        from statistics import median
+
+        try:
+            if verb in ("train", "validate"):
+                found = self.ports.executions.durations(model, verb)
+            else:
+                from pipelines.wiring import local_durations
+
+                found = local_durations(self.place.state, verb, model)
+        except TurnoutError:
+            return None
+        return median(found) if found else None
+
+    def version_numbers(self, model: str) -> list[int]:
+        """The numbers of a model's versions, the newest first: what the Tab key needs, in a moment."""
+        from pipelines.wiring import local_numbers
+
+        return local_numbers(self.place.state, self.place.check(model))
+
     def train(self, model: str, parameters: Mapping[str, str]) -> views.View:
         """Train a model; see `stages.train`."""
         from pipelines.stages.train import train

@@ -344,7 +344,7 @@ def _print(view: View, *, is_json: bool) -> None:
 
 
 def _fail(error: BaseException, *, is_json: bool) -> int:
-    failure = _as_turnout(error)
+    failure = as_turnout(error)
     if is_json:
         from pipelines.views import ErrorView
 
@@ -354,7 +354,8 @@ def _fail(error: BaseException, *, is_json: bool) -> int:
     return failure.exit_code
 
 
-def _as_turnout(error: BaseException) -> TurnoutError:
+def as_turnout(error: BaseException) -> TurnoutError:
+    """What ended a command, as one of our errors; click's and the system's are translated."""
     if isinstance(error, TurnoutError):
         return error
     if isinstance(error, click.ClickException):

@@ -262,6 +262,15 @@ class Packager(Protocol):
             PackageFailed: the bento is gone.
         """
 
+    def try_before(self, ref: VersionRef, model: Path, rows: Path, files: ServiceFiles) -> Trial:
+        """Have the function before a model that is not packaged answer its real rows; `model` is its MLflow folder.
+
+        What stands after the model is only loaded. Without a function before it, the trial has no rows.
+
+        Raises:
+            BadServiceCode: as `try_out` says.
+        """
+
     def remove(self, package: PackageRecord) -> int:
         """Delete the bento; return the bytes freed. A bento that is gone already frees 0."""
 
@@ -313,6 +322,9 @@ class Executions(Protocol):
         Raises:
             StorageFailed: the folder cannot be made.
         """
+
+    def durations(self, model: str, verb: str, count: int = 3) -> list[float]:
+        """The seconds that the last whole executions took, the latest first, `count` at most."""
 
     def prune(self, model: str, before: datetime) -> int:
         """Remove those of the model that are older; return the bytes freed."""

@@ -56,6 +56,20 @@ def local_control(root: Path, state: Path, registry: Callable[[], Registry]) -> 
     return Control(DaemonClient(root, state), local_catalogue(state), registry)
 
 
+def local_durations(state: Path, verb: str, model: str) -> list[float]:
+    """The seconds that a model's last operations of a kind took, the latest first; no daemon is asked."""
+    from pipelines.local.journal import durations
+
+    return durations(state / "state.db", verb, model)
+
+
+def local_numbers(state: Path, model: str) -> list[int]:
+    """The numbers of a model's versions, the newest first; fast enough for the Tab key."""
+    from pipelines.adapters.version_numbers import version_numbers
+
+    return version_numbers(state / "mlflow.db", model)
+
+
 def local_daemon(place: Place) -> int:
     """Be the project's daemon until told to end; return the exit code."""
     from pipelines.local.daemon import run

@@ -363,6 +363,15 @@ class FakePackager:
         self.tried.append(files)
         return Trial(10, Signature(Layout.TENSOR, (Field("inputs", "float32"),), (Field("outputs", "float32"),)))
 
+    def try_before(self, ref: VersionRef, model: Path, rows: Path, files: ServiceFiles) -> Trial:
+        """Rows where there is a function before the model."""
+        del ref, model, rows
+        if self.failure is not None:
+            raise self.failure
+        self.tried.append(files)
+        signature = Signature(Layout.TENSOR, (Field("inputs", "float32"),), (Field("outputs", "float32"),))
+        return Trial(10 if files.get("preprocess") else 0, signature)
+
     def remove(self, package: PackageRecord) -> int:
         """Forget the bento; it counts 5000 bytes."""
         return 5000 if self.bentos.pop(package.bento, None) else 0
@@ -396,6 +405,7 @@ class FakeExecutions:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pruned: list[tuple[str, datetime]] = []
+        self.seconds: list[float] = []
         self._numbers = count(1)
 
     def place(self, model: str, verb: str) -> Path:
@@ -403,6 +413,11 @@ class FakeExecutions:
         home = self.folder / model
         home.mkdir(parents=True, exist_ok=True)
         return home / f"{next(self._numbers)}-{verb}.ipynb"
+
+    def durations(self, model: str, verb: str, count: int = 3) -> list[float]:
+        """What was given."""
+        del model, verb
+        return self.seconds[:count]
 
     def prune(self, model: str, before: datetime) -> int:
         """Note it; nothing is freed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,15 @@ class ExecutionFolder:
         stamp = self.clock.now().astimezone(UTC).strftime("%Y%m%d-%H%M%S")
         return home / f"{stamp}-{verb}-{secrets.token_hex(3)}.ipynb"
 
+    def durations(self, model: str, verb: str, count: int = 3) -> list[float]:
+        """The seconds of the last whole executions, as papermill noted them, the latest first."""
+        found: list[float] = []
+        for notebook in sorted((self.folder / model).glob(f"*-{verb}-*.ipynb"), reverse=True)[: 2 * count]:
+            seconds = _seconds(notebook)
+            if seconds is not None and len(found) < count:
+                found.append(seconds)
+        return found
+
     def prune(self, model: str, before: datetime) -> int:
         """Remove the model's notebooks that were placed before `before`."""
         freed = 0
@@ -37,6 +47,15 @@ class ExecutionFolder:
                 freed += notebook.stat().st_size
                 notebook.unlink(missing_ok=True)
         return freed
+
+
+def _seconds(notebook: Path) -> float | None:
+    """How long an execution took; None for one that did not come to its end."""
+    try:
+        noted = json.loads(notebook.read_bytes())["metadata"]["papermill"]
+        return float(noted["duration"]) if not noted.get("exception") else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _placed(notebook: Path) -> datetime | None:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -299,6 +299,25 @@ class Journal:
             raise StorageFailed.from_os(error, doing) from error
         except sqlite3.Error as error:
             raise StorageFailed(f"the journal {self.path} failed while {doing}: {error}", then=_cure(error)) from error
+
+
+def durations(path: Path, verb: str, model: str, count: int = 5) -> list[float]:
+    """The seconds that a model's last operations of a kind took, the latest first; read without the daemon.
+
+    A journal that is not there, or cannot be read, has none.
+    """
+    if not path.exists():
+        return []
+    query = (
+        "SELECT started, finished FROM operations WHERE verb = ? AND model = ? AND outcome = 'done' "
+        "ORDER BY finished DESC LIMIT ?"
+    )
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)) as db:
+            rows = db.execute(query, (verb, model, count)).fetchall()
+    except sqlite3.Error:
+        return []
+    return [(datetime.fromisoformat(end) - datetime.fromisoformat(begun)).total_seconds() for begun, end in rows]
 
 
 def _cure(error: sqlite3.Error) -> str:
