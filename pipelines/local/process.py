@@ -25,6 +25,8 @@ INSTANCE_TAG = "TURNOUT_INSTANCE"
 LOG_BYTES = 4_000_000
 """A log that has grown beyond this is cut; its latest half is kept beside it."""
 
+_LONGEST_LINE = 65_536
+
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -233,6 +235,7 @@ def trim_log(path: Path, limit: int = LOG_BYTES) -> None:
             return
         with path.open("rb") as log:
             log.seek(size - limit // 2)
+            log.readline(_LONGEST_LINE)  # what is kept begins with a whole line
             path.with_name(f"{path.name}.1").write_bytes(log.read())
         os.truncate(path, 0)
 

@@ -18,6 +18,7 @@ from typing import Any
 from uuid import uuid4
 
 from pipelines.errors import ServeFailed, TurnoutError
+from pipelines.serving.logs import set_up
 from pipelines.values.manifest import MANIFEST_NAME
 
 GRACE_SECONDS = 30
@@ -25,6 +26,8 @@ GRACE_SECONDS = 30
 
 # Longer than a gateway keeps an idle connection, so that the host never closes one just as a request comes in.
 _KEEP_ALIVE_SECONDS = 75
+
+logger = logging.getLogger("turnout.host")
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
@@ -192,9 +195,11 @@ class Host:
 
     def _announce(self) -> None:
         ref, where = self.replica.manifest.ref, self._where
-        docs = "" if where.startswith("unix:") else f" and its page at {where}/"
+        if where.startswith("unix:"):
+            logger.info("%s is ready: POST %s/predict, PID %d", ref, where, os.getpid())
+            return
         try:
-            print(f"{ref} is ready: POST {where}/predict{docs}", flush=True)  # noqa: T201
+            print(f"{ref} is ready: POST {where}/predict and its page at {where}/", flush=True)  # noqa: T201
         except OSError:
             return  # nobody reads it
 
@@ -219,6 +224,9 @@ def main() -> int:
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of every malformed request
         sock, where = listen(options)
         host = Host(folder, options.instance, where)
+        if options.uds:  # nobody sits before it: its messages are read by `turnout logs`
+            set_up(str(host.replica.manifest.ref), stream=sys.stdout)
+            logger.setLevel(logging.INFO)
         host.run(sock, options.grace)
     except TurnoutError as error:
         return _failed(error)

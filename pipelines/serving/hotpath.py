@@ -82,7 +82,7 @@ class HotPath:
             is_read = True
             payload = await self._answer(body)
         except (BadRequest, ServeFailed, ServiceCodeFailed) as error:
-            self._log(error)
+            self._log(error, request_id[1])
             marks = [self._version, request_id]
             await refuse(error, marks, receive, send, None if is_read else headers, self._limit)
             return _outcome(error)
@@ -93,7 +93,7 @@ class HotPath:
             await refuse(stopping, [self._version, request_id, _CLOSE], receive, send, None, self._limit)
             return "failed"
         except Exception as error:
-            logger.exception("a request could not be answered")
+            logger.exception("a request could not be answered", extra=_of(request_id[1]))
             failed = ServeFailed(f"the host failed at this request: {type(error).__name__}", then="Its log says more.")
             await refuse(failed, [self._version, request_id], receive, send, None, self._limit)
             return "failed"
@@ -143,7 +143,7 @@ class HotPath:
         self._metrics.batch_rows.add(rows)
         return payload
 
-    def _log(self, error: BadRequest | ServeFailed | ServiceCodeFailed) -> None:
+    def _log(self, error: BadRequest | ServeFailed | ServiceCodeFailed, request_id: bytes) -> None:
         """Each kind of exception that a model or a function raises once, with its traceback."""
         cause = error.__cause__
         if cause is None:
@@ -151,7 +151,13 @@ class HotPath:
         kind = (type(error), type(cause), _line(cause) if isinstance(error, ServiceCodeFailed) else 0)
         if kind not in self._logged and len(self._logged) < _LOGGED_KINDS:
             self._logged.add(kind)
-            logger.warning("%s (further ones of this kind are only counted)", error, exc_info=cause)
+            said = "%s (further ones of this kind are only counted)"
+            logger.warning(said, error, exc_info=cause, extra=_of(request_id))
+
+
+def _of(request_id: bytes) -> dict[str, str]:
+    """For a log record: the request it belongs to."""
+    return {"request_id": request_id.decode("latin-1")}
 
 
 def _line(error: BaseException) -> int:

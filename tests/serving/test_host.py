@@ -206,7 +206,13 @@ def test_a_unix_socket_serves_and_is_gone_after_the_stop(tensor_bento: Path, tmp
     for number in (signal.SIGKILL, signal.SIGTERM):
         process = start_host(tensor_bento, "--uds", str(path))
         assert process.stdout is not None
-        assert str(path) in process.stdout.readline()
+        said = json.loads(process.stdout.readline())
+        assert (said["level"], said["version"], said["message"].split(": ")[0]) == (
+            "INFO",
+            "digits@7",
+            "digits@7 is ready",
+        )
+        assert str(path) in said["message"]
         assert path.stat().st_mode & 0o777 == 0o600
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://host") as client:
             assert client.post("/predict", json={"inputs": tensor_rows(1)}).status_code == 200

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipelines.errors import ServeFailed
+from pipelines.local.logs import parse
 from pipelines.local.process import Command, Identity, last_lines, spawn, terminate, trim_log
 from pipelines.local.runtime import Runtime
 from pipelines.local.unix_http import ask
@@ -141,8 +142,9 @@ class HostLauncher:
         return self._logs / f"{ref}.log"
 
     def said(self, ref: VersionRef, *, since: int = 0) -> str:
-        """The last lines of its log."""
-        return last_lines(self.log(ref), since=since)
+        """The last messages of its log."""
+        lines = last_lines(self.log(ref), since=since).splitlines()
+        return "\n".join(record.message for record in parse(str(ref), lines))
 
     def log_size(self, ref: VersionRef) -> int:
         """The size of its log, cut when it is too long."""
