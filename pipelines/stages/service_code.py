@@ -12,7 +12,7 @@ from pipelines.values import (
     PREPROCESS,
     FunctionName,
     ModelConfig,
-    PackageRecord,
+    ModelVersion,
     Project,
     ServiceFiles,
     ServiceFunction,
@@ -34,7 +34,8 @@ class Kept:
         now: What it is; None when there is none. After `look` with a text it is what would be stored.
         has_rows: Whether example rows lie beside it.
         trial: How it did on real rows; None when there are none yet, or nothing was tried.
-        tried_on: The version whose model and rows those were.
+        tried_on: The version whose rows those were.
+        has_model: Whether the model was in the middle: that of a version which is not packaged is not.
         is_changed: Whether a file was written or removed.
         is_checked: Whether a text was checked.
     """
@@ -47,6 +48,7 @@ class Kept:
     has_rows: bool = False
     trial: Trial | None = None
     tried_on: VersionRef | None = None
+    has_model: bool = False
     is_changed: bool = False
     is_checked: bool = False
 
@@ -77,8 +79,9 @@ def store(
 ) -> Kept:
     """Check the text of a cell and store it beside the model's notebooks.
 
-    It is tried out around the model of the newest packaged version, on the rows of its validation. Without such a
-    version it is only read; packaging one tries it out.
+    It is tried out around the model of the newest packaged version, on the rows of its validation. Where none is
+    packaged, what stands before the model is tried on the rows of the newest validated one. Else it is only read, and
+    packaging a version tries it out.
 
     Args:
         project: The project.
@@ -104,12 +107,13 @@ def store(
     function = ServiceFunction.of(name, model_name, body)
     target = files.having(name, function, ports.functions.rows(rows) if rows is not None else None)
     found = _newest(model_name, ports)
-    check(function, ports.packager.modules(found[1] if found else None))
+    version, inputs = found or (None, None)
+    package = version.package if version else None
+    check(function, ports.packager.modules(package))
     trial = None
-    if found is not None:
-        ref, package, inputs = found
-        reporter.step(f"trying {name} out on the rows of {ref}")
-        trial = ports.packager.try_out(package, inputs, target)
+    if version is not None and inputs is not None:
+        reporter.step(f"trying {name} out on the rows of {version.ref}")
+        trial = _tried(version, inputs, target, ports)
     is_changed = target != files and not is_dry
     if is_changed:
         ports.functions.write(folder, target)
@@ -121,7 +125,8 @@ def store(
         now=function,
         has_rows=bool(target.rows) and name == PREPROCESS,
         trial=trial,
-        tried_on=found[0] if found else None,
+        tried_on=version.ref if version else None,
+        has_model=package is not None,
         is_changed=is_changed,
         is_checked=True,
     )
@@ -154,19 +159,29 @@ def remove(project: Project, model_name: str, name: FunctionName, ports: Ports) 
     return Kept(model_name, name, folder / file_name(name), before, None, is_changed=is_changed)
 
 
-def _newest(model: str, ports: Ports) -> tuple[VersionRef, PackageRecord, Path] | None:
-    """The newest packaged version whose bento is there, with its real rows."""
+def _newest(model: str, ports: Ports) -> tuple[ModelVersion, Path] | None:
+    """The newest packaged version whose bento is there, else the newest validated one; with its real rows."""
+    fallback = None
     for version in ports.registry.versions(model):
-        if version.package is None or not version.validation_run_id:
+        rows = ports.registry.evidence(version.validation_run_id).inputs if version.validation_run_id else None
+        if rows is None:
             continue
-        rows = ports.registry.evidence(version.validation_run_id).inputs
+        if version.package is None:
+            fallback = fallback or (version, rows)
+            continue
         try:
             ports.packager.sources(version.package)
         except PackageFailed:
             continue
-        if rows is not None:
-            return version.ref, version.package, rows
-    return None
+        return version, rows
+    return fallback
+
+
+def _tried(version: ModelVersion, rows: Path, files: ServiceFiles, ports: Ports) -> Trial | None:
+    if version.package is not None:
+        return ports.packager.try_out(version.package, rows, files)
+    trial = ports.packager.try_before(version.ref, ports.registry.local_model(version), rows, files)
+    return trial if trial.rows else None
 
 
 def _refuse_sharing(project: Project, model: ModelConfig) -> None:

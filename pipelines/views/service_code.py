@@ -80,11 +80,14 @@ class ServiceCodeView(View):
         if kept.has_rows:
             facts.append(("requests", "as the example rows beside it show them"))
         if kept.trial is not None:
-            facts.append(("tried on", f"{kept.trial.rows} rows, around the model of {kept.tried_on}"))
+            middle = "around the model of" if kept.has_model else "of the validation of"
+            facts.append(("tried on", f"{kept.trial.rows} rows, {middle} {kept.tried_on}"))
         return facts
 
     def _next(self) -> list[Block]:
         kept = self.kept
+        if kept.is_checked and kept.trial is not None and not kept.has_model:
+            return [Line(f"Next: `turnout package {kept.tried_on}` tries it out around the model and applies it.")]
         if kept.is_checked and kept.trial is None:
             return [Line("No version is packaged yet: it is tried on real rows when the next one is.", Tone.UNSURE)]
         if not kept.is_changed:

@@ -92,6 +92,21 @@ def test_it_is_tried_on_the_newest_packaged_version(tmp_path: Path) -> None:
     assert [len(files.functions) for files in world.packager.tried] == [1, 1, 2]
 
 
+def test_before_a_package_the_rows_of_a_validation_serve(tmp_path: Path) -> None:
+    """What stands before the model is tried on them; what stands after it waits for the model."""
+    world = World(tmp_path)
+    world.train()
+    assert kept(world, HALF).trial is None
+    world.validate(1)
+    done = kept(world, THIRD)
+    assert done.trial is not None
+    assert (str(done.tried_on), done.has_model) == ("digits@1", False)
+    remove(world.project, "digits", "preprocess", world.ports)
+    assert kept(world, TOP, "postprocess").trial is None
+    package(world.project, VersionSpec("digits", 1), world.ports, world.reporter)
+    assert kept(world, TOP, "postprocess").has_model
+
+
 def test_rows_lie_beside_it(tmp_path: Path) -> None:
     """They go with the function that they are for, and only that has any."""
     world = World(tmp_path)

@@ -67,7 +67,7 @@ def lay_out(folder: Path, files: ServiceFiles) -> None:
 
 
 def run_trial(
-    bento: Path, files: ServiceFiles, rows: Path, environment: Mapping[str, str], log: Path
+    bento: Path, files: ServiceFiles, rows: Path, environment: Mapping[str, str], log: Path, logged: Path | None = None
 ) -> tuple[Trial, list[object] | None]:
     """Try the functions that lie in `bento` out, in a folder beside it.
 
@@ -79,7 +79,7 @@ def run_trial(
     """
     place = bento.parent / "trial"
     place.mkdir()
-    TrialJob(bento, rows.absolute(), files.rows).write(place / TRIAL_NAME)
+    TrialJob(bento, rows.absolute(), files.rows, logged=logged).write(place / TRIAL_NAME)
     names = " and ".join(function.name for function in files.functions)
     command = ["-m", _WORKER, str(place)]
     paths = {**environment, "PYTHONPATH": str(PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -116,6 +116,15 @@ class BentoPackager:
             return pins.modules(pins.onnx_pins())
         return pins.modules(line for line in needed.read_text(encoding="utf-8").splitlines() if line)
 
+    def try_before(self, ref: VersionRef, model: Path, rows: Path, files: ServiceFiles) -> Trial:
+        """See `Packager.try_before`."""
+        with _storage(f"trying functions out for {ref}", self._state), working_folder(self._state / "tmp", ref) as work:
+            bento = work / "stage"
+            bento.mkdir()
+            coding.lay_out(bento, files)
+            log = work / "trial.log"
+            return coding.run_trial(bento, files, rows, _worker_environment(), log, model.absolute())[0]
+
     def try_out(self, package: PackageRecord, rows: Path, files: ServiceFiles) -> Trial:
         """See `Packager.try_out`."""
         sources = self.sources(package)

@@ -38,12 +38,15 @@ class TrialJob:
         rows: The file with the validation rows; None only loads the functions.
         raw: Example rows as clients send them, a request body; empty where they send what the model takes.
         seconds: How long each function may take in all.
+        logged: The MLflow model folder of a version that is not packaged: there is no manifest and no model then, and
+            only what stands before the model is tried.
     """
 
     bento: Path
     rows: Path | None
     raw: str = ""
     seconds: float = 20.0
+    logged: Path | None = None
 
     def write(self, path: Path) -> None:
         """Write the job as JSON."""
@@ -53,7 +56,8 @@ class TrialJob:
     def read(cls, path: Path) -> Self:
         """The inverse of `write`."""
         said = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**said, "bento": Path(said["bento"]), "rows": Path(said["rows"]) if said["rows"] else None})
+        places = {name: Path(said[name]) if said[name] else None for name in ("bento", "rows", "logged")}
+        return cls(**{**said, **places})
 
     def path(self, name: FunctionName) -> Path:
         """Where a function lies, if it does."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.adapters.packaging import raw_rows
+from pipelines.adapters.packaging import raw_rows, schema
 from pipelines.adapters.packaging import rows as validation_rows
 from pipelines.adapters.packaging.attempts import BATCH, answers
 from pipelines.adapters.packaging.graph import first_line
@@ -38,6 +38,7 @@ from pipelines.values import (
     ServiceCode,
     Signature,
     Task,
+    VersionRef,
 )
 
 
@@ -64,15 +65,16 @@ def carry_out(job: TrialJob) -> dict[str, Any]:
     Raises:
         BadServiceCode: a function does not do what it has to; the message names its line and the cause.
     """
-    manifest = Manifest.read(job.bento)
-    manifest = replace(manifest, service_code=None)
+    manifest = replace(Manifest.read(job.bento), service_code=None) if job.logged is None else _draft(job)
     functions = _load(job)
+    if job.logged is not None:
+        functions.pop(POSTPROCESS, None)
     signature = manifest.signature
     warmup = None
     if job.raw and PREPROCESS in functions:
         sent, interface, values = raw_rows.read(job.raw, signature)
         warmup = [sent[place] for place in validation_rows.evenly(len(sent), validation_rows.WARMUP_ROWS)]
-    elif job.rows is None:
+    elif job.rows is None or not functions:
         return {"interface": signature.as_dict(), "rows": 0, "warmup": None}
     else:
         interface, values = signature, _validation_rows(job.rows, signature)
@@ -87,6 +89,20 @@ def carry_out(job: TrialJob) -> dict[str, Any]:
         manifest = replace(manifest, service_code=ServiceCode(interface))
         Rehearsal(job, steps(functions, manifest)[1]).carry_out(outputs)
     return {"interface": interface.as_dict(), "rows": count(values), "warmup": warmup}
+
+
+def _draft(job: TrialJob) -> Manifest:
+    """What is known of a model before it is packaged: its inputs."""
+    from mlflow.models import Model as MlflowModel
+
+    logged = MlflowModel.load(str(job.logged)).signature
+    described = logged.inputs if logged is not None else None
+    texts = [field.name for field in (schema.input_fields(described) or (None, ()))[1] if field.dtype == "string"]
+    raw = validation_rows.read(job.rows, texts) if job.rows else {}
+    layout, fields = schema.described_inputs(described, raw)
+    return Manifest(
+        VersionRef("unpackaged", 1), "unpackaged", Signature(layout, fields, (Field("outputs", "float32"),))
+    )
 
 
 def _load(job: TrialJob) -> dict[FunctionName, Function]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from pipelines.adapters.packaging import coding, raw_rows
+from pipelines.adapters.packaging.packager import BentoPackager
 from pipelines.adapters.packaging.rehearsal import TRIAL_NAME, TrialJob
 from pipelines.adapters.packaging.trial import carry_out
 from pipelines.errors import BadServiceCode
@@ -26,6 +27,7 @@ from pipelines.values import (
     ServiceFunction,
     Signature,
     Task,
+    VersionRef,
 )
 from tests.serving.bentos import TABLE, TABLE_ROWS, TENSOR, make_table_bento, make_tensor_bento
 
@@ -135,6 +137,37 @@ def test_example_rows_make_the_interface(image: Path, tmp_path: Path) -> None:
     assert (found["rows"], len(found["warmup"])) == (20, 16)
 
 
+def test_what_is_not_packaged_yet_is_tried_before_its_model(rows: dict[Path, Path], tmp_path: Path) -> None:
+    """The inputs are those of MLflow's signature; a function after the model is loaded and not called."""
+    import mlflow
+    from mlflow.models import Model as MlflowModel
+    from mlflow.types import ColSpec, Schema
+
+    kinds = (("long", "age", True), ("double", "income", False), ("string", "job", True), ("boolean", "member", True))
+    columns = Schema([ColSpec(kind, name, required) for kind, name, required in kinds])
+    logged = tmp_path / "logged"
+    logged.mkdir()
+    MlflowModel(signature=mlflow.models.ModelSignature(columns)).save(str(logged / "MLmodel"))
+
+    def tried_before(number: int, **bodies: str) -> dict[str, Any]:
+        stage = tmp_path / str(number)
+        stage.mkdir()
+        functions = tuple(ServiceFunction.of(name, "credit", bodies[name]) for name in FUNCTIONS if name in bodies)
+        coding.lay_out(stage, ServiceFiles(functions))
+        return carry_out(TrialJob(stage, rows[Path("table")], logged=logged))
+
+    never = postprocess("return outputs['lost']")
+    found = tried_before(1, preprocess=preprocess("return {**inputs, 'age': inputs['age'] + 1}"), postprocess=never)
+    assert found["rows"] == 3
+    assert [field["dtype"] for field in found["interface"]["inputs"]] == ["int64", "float64", "string", "bool"]
+    assert tried_before(2, postprocess=never)["rows"] == 0
+    bad = ServiceFiles((ServiceFunction.of("preprocess", "credit", preprocess("return inputs['lost']")),))
+    packager = BentoPackager(tmp_path / ".turnout", tmp_path)
+    with pytest.raises(BadServiceCode, match="line 6 of preprocess raised KeyError: 'lost'"):
+        packager.try_before(VersionRef("credit", 1), logged, rows[Path("table")], bad)
+    assert not list((tmp_path / ".turnout" / "tmp").glob("*/"))
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
@@ -241,7 +274,8 @@ def test_what_the_bento_does_not_install_is_refused(image: Path, rows: dict[Path
 
 def test_a_job_survives_its_file(tmp_path: Path) -> None:
     """With and without rows."""
-    for job in (TrialJob(tmp_path, tmp_path / "x.npy", "[]", 3.0), TrialJob(tmp_path, None)):
+    whole = TrialJob(tmp_path, tmp_path / "x.npy", "[]", 3.0, tmp_path / "model")
+    for job in (whole, TrialJob(tmp_path, None)):
         job.write(tmp_path / TRIAL_NAME)
         assert TrialJob.read(tmp_path / TRIAL_NAME) == job
 
