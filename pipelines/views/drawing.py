@@ -129,10 +129,12 @@ def bar_svg(bar: Bar) -> str:
 def _lengths(shares: Sequence[float], width: int) -> list[int]:
     """Whole lengths for shares; together the width, and none is lost that is more than nothing."""
     sound = [share if math.isfinite(share) and share > 0 else 0.0 for share in shares]
-    total = sum(sound)
-    if not total:
+    most = max(sound, default=0.0)
+    if not most:
         return [0] * len(sound)
-    lengths = [max(1, round(width * share / total)) if share else 0 for share in sound]
+    # Each by the largest first: a sum of very large numbers is infinite.
+    total = sum(share / most for share in sound)
+    lengths = [max(1, round(width * (share / most) / total)) if share else 0 for share in sound]
     longest = max(range(len(lengths)), key=lengths.__getitem__)
     lengths[longest] = max(1, lengths[longest] + width - sum(lengths))
     return lengths

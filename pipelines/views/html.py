@@ -48,7 +48,7 @@ def _block(block: Block) -> str:
         case Bar():
             return _bar(block)
         case Timeline():
-            return "".join(f"<h4>{_said(day)}</h4><ol>{_happenings(found)}</ol>" for day, found in block.days)
+            return "".join(f"<h4>{_said(day)}</h4><ul>{_happenings(found)}</ul>" for day, found in block.days)
         case Code():
             title = f"<h4>{_said(block.title)}</h4>" if block.title else ""
             return f"{title}<pre>{_code(block.lines)}</pre>"
@@ -127,7 +127,7 @@ def _bar(block: Bar) -> str:
 
 def _happenings(found: Iterable[Happening]) -> str:
     return "".join(
-        f'<li class="{one.tone.value}"><time>{_said(one.at)}</time><strong>{_said(one.title)}</strong>'
+        f'<li class="{one.tone.value}"><time>{_said(one.at)}</time> <strong>{_said(one.title)}</strong>'
         + (f" <small>{_said(one.beside)}</small>" if one.beside else "")
         + (f"<p>{_said(one.text)}</p>" if one.text else "")
         + "</li>"

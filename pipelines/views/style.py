@@ -54,14 +54,14 @@ padding:.1em .3em;border-radius:.25em}}
 {_T} .bar svg{{display:block;border-radius:4px;width:100%;max-width:44em}}
 {_T} .bar span{{margin-right:1.2em;white-space:nowrap}}
 {_T} .bar b{{font-weight:400;font-size:1.1em}}
-{_T} ol{{list-style:none;margin:.1em 0 .6em .35em;padding:0;border-left:2px solid var(--rule)}}
+{_T} ul{{list-style:none;margin:.1em 0 .6em .35em;padding:0;border-left:2px solid var(--rule)}}
 {_T} li{{position:relative;padding:.1em 0 .5em 1.2em;margin:0}}
 {_T} li::before{{content:"";position:absolute;left:-6px;top:.55em;width:10px;height:10px;border-radius:50%;
 background:var(--soft)}}
 {_T} li.good::before{{background:var(--good)}}{_T} li.bad::before{{background:var(--bad)}}
 {_T} li.unsure::before{{background:var(--unsure)}}
 {_T} li.good,{_T} li.bad,{_T} li.unsure,{_T} li.plain{{color:inherit}}
-{_T} time{{color:var(--soft);margin-right:.7em;font-variant-numeric:tabular-nums}}
+{_T} time{{color:var(--soft);margin-right:.4em;font-variant-numeric:tabular-nums}}
 {_T} pre{{font:12.5px/1.5 var(--jp-code-font-family,ui-monospace,monospace);margin:.2em 0 .8em;padding:.5em .8em;
 background:var(--shade);border-radius:.3em;overflow-x:auto;color:inherit;white-space:pre}}
 {_T} details{{margin:.3em 0 .6em}}

@@ -26,12 +26,14 @@ def print_grid(console: Console, block: Grid, marks: Strokes) -> None:
 
     Scales stand in a column of their own, or below the row's name where there is no room for one.
     """
-    block = _fitting(block, console.width)
     if not block.rows:
         return
-    if sum(_widths(block, is_broken=True)) > console.width:
+    fitting = _fitting(block, console.width)
+    if sum(_widths(fitting, is_broken=True)) > console.width:
+        # Below one another there is room for all of it.
         _print_cards(console, block, marks)
         return
+    block = fitting
     has_scales = any(cell.scale for row in block.rows for cell in row)
     room = console.width - sum(_widths(block, is_broken=False)) - _GAP
     is_beside = has_scales and room >= _SCALE[0]
