@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pipelines.stages.deploy import DeployOptions
     from pipelines.stages.resolve import Control
     from pipelines.values import FunctionName, Project, VersionSpec
+    from pipelines.values.logs import LogQuery
 
 
 class App:
@@ -233,15 +235,47 @@ class App:
             status = {**status, "models": {name: one for name, one in status["models"].items() if name == model}}
         return StatusView(status, model)
 
-    def logs(self, spec: VersionSpec | None, lines: int) -> views.View:
-        """The last lines of a version's hosts, or of all that runs."""
-        from pipelines.stages.resolve import resolve
-        from pipelines.views import LogsView
+    def logs(self, spec: VersionSpec | None, asked: Mapping[str, Any], *, is_summary: bool = False) -> views.View:
+        """What a version's hosts wrote, or all that runs; see `stages.logs`. No daemon is needed for it.
 
-        if spec is not None:
-            self.place.check(spec.model)
-        ref = resolve(spec, self.control) if spec is not None else None
-        return LogsView(self.control.operator.logs(ref, lines))
+        Args:
+            spec: The version.
+            asked: `lines`, `level`, `since`, `until` and `grep`, as they were written.
+            is_summary: Whether what the messages have in common is shown.
+        """
+        from pipelines.stages.logs import read, summarize_logs
+        from pipelines.views import LogSummaryView, LogsView
+        from pipelines.wiring import local_logs, log_templates
+
+        query, logs = self._log_query(spec, asked), local_logs(self.place.state)
+        if is_summary:
+            return LogSummaryView(summarize_logs(query, logs, log_templates()))
+        return LogsView(read(query, logs))
+
+    def follow_logs(
+        self, spec: VersionSpec | None, asked: Mapping[str, Any], show: Callable[[views.View], None]
+    ) -> None:
+        """Show what was written, and then what comes, until Ctrl-C."""
+        from pipelines.stages.logs import follow
+        from pipelines.views import LogsView
+        from pipelines.wiring import local_logs
+
+        query = self._log_query(spec, asked)
+        with suppress(KeyboardInterrupt):
+            follow(query, local_logs(self.place.state), lambda records: show(LogsView(records)))
+
+    def _log_query(self, spec: VersionSpec | None, asked: Mapping[str, Any]) -> LogQuery:
+        from datetime import datetime
+
+        from pipelines.stages.resolve import resolve
+        from pipelines.values.logs import LogQuery
+        from pipelines.values.moments import read_moment
+
+        now = datetime.now().astimezone()
+        since, until = (read_moment(text, now) if (text := asked.get(name)) else None for name in ("since", "until"))
+        level, grep = str(asked.get("level") or "DEBUG").upper(), str(asked.get("grep") or "")
+        ref = resolve(spec, self.control) if spec is not None and self.place.check(spec.model) else None
+        return LogQuery(ref, level, since, until, grep, asked.get("lines", 50))
 
     def history(self, model: str) -> views.View:
         """What happened to a model."""

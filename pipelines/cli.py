@@ -28,10 +28,13 @@ class Session:
     Args:
         app: The verbs.
         show: Shows a view now, for a command that goes on afterwards.
+        follow: Shows one view of many, as a line of JSON where that is asked for; None where a command cannot go on
+            until Ctrl-C.
     """
 
     app: App
     show: Callable[[View], None]
+    follow: Callable[[View], None] | None = None
 
 
 class Ref(click.ParamType[VersionSpec]):
@@ -221,11 +224,26 @@ def status(session: Session, model: str | None) -> View:
 
 @main_group.command()
 @click.argument("ref", type=REF, required=False)
-@click.option("-n", "--lines", type=int, default=50, show_default=True, help="How many of the last lines.")
+@click.option("-n", "--lines", type=int, default=50, show_default=True, help="How many of the last messages.")
+@click.option("--level", default="DEBUG", metavar="LEVEL", help="At least DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+@click.option("--since", metavar="WHEN", help='Not before: 10m, 2h, 14:00, "yesterday 14:00", 2026-01-31.')
+@click.option("--until", metavar="WHEN", help="Before that.")
+@click.option("--grep", default="", metavar="TEXT", help="Those that contain the text, in any case.")
+@click.option("-f", "--follow", is_flag=True, help="And those that come, until Ctrl-C.")
+@click.option("--summary", is_flag=True, help="What they have in common, and what is new since the version before.")
 @SESSION
-def logs(session: Session, ref: VersionSpec | None, lines: int) -> View:
-    """Show the last lines that a version's hosts wrote, or all that runs."""
-    return session.app.logs(ref, lines)
+def logs(session: Session, /, ref: VersionSpec | None, follow: bool, summary: bool, **asked: Any) -> View | None:  # noqa: FBT001
+    """Show what a version's hosts wrote last, or all that runs."""
+    if not follow:
+        return session.app.logs(ref, asked, is_summary=summary)
+    if summary:
+        raise BadInput("--follow and --summary exclude each other", instead="a summary is of what was written")
+    if session.follow is None:
+        raise BadInput(
+            "a cell cannot follow the logs", instead="`%logs --since 10m` shows what is there; a terminal can follow"
+        )
+    session.app.follow_logs(ref, asked, session.follow)
+    return None
 
 
 @main_group.command()
@@ -309,7 +327,10 @@ def run(arguments: list[str]) -> int:
     is_json = "--json" in arguments
     ask = _ask if sys.stdin is not None and sys.stdin.isatty() else None
     with TerminalReporter() as reporter:
-        session = Session(App(Path.cwd(), reporter, ask), lambda view: _print(view, is_json=is_json))
+        app = App(Path.cwd(), reporter, ask)
+        session = Session(
+            app, lambda view: _print(view, is_json=is_json), lambda view: _print(view, is_json=is_json, is_one=False)
+        )
         try:
             # A bare `turnout` is a question, not a mistake.
             view = main_group.main(arguments or ["--help"], prog_name="turnout", standalone_mode=False, obj=session)
@@ -332,11 +353,11 @@ def _options(
     return DeployOptions(share="shadow" if shadow else canary, is_waiting=wait, is_dry=dry_run, **more)
 
 
-def _print(view: View, *, is_json: bool) -> None:
+def _print(view: View, *, is_json: bool, is_one: bool = True) -> None:
     if is_json:
         import orjson
 
-        said = orjson.dumps(view.json(), option=orjson.OPT_INDENT_2).decode()
+        said = orjson.dumps(view.json(), option=orjson.OPT_INDENT_2 if is_one else None).decode()
     else:
         color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         said = view.text(width=_width(), color=color, encoding=sys.stdout.encoding or "utf-8")

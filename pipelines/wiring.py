@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pipelines.stages.resolve import Control
 
 if TYPE_CHECKING:
+    from pipelines.adapters.templates import DrainTemplates
     from pipelines.local.daemon import Parts
+    from pipelines.local.logs import LogFiles
     from pipelines.place import Place
     from pipelines.ports import Catalogue, Ports, Registry
     from pipelines.project import Watched
@@ -125,3 +127,17 @@ def _digest(sources: Path) -> str:
     from pipelines.adapters.packaging.digest import bento_digest
 
     return bento_digest(sources)
+
+
+def local_logs(state: Path) -> LogFiles:
+    """What the project's hosts, gateway and daemon have written."""
+    from pipelines.local.logs import LogFiles
+
+    return LogFiles(state / "logs")
+
+
+def log_templates() -> DrainTemplates:
+    """What finds out which messages say the same."""
+    from pipelines.adapters.templates import DrainTemplates
+
+    return DrainTemplates()

@@ -10,6 +10,7 @@ from typing import Any
 from pipelines.errors import NoSuchVersion
 from pipelines.policy.differences import compare, compare_cells
 from pipelines.stages.diff import Difference
+from pipelines.stages.logs import Summary
 from pipelines.stages.prune import Pruned
 from pipelines.stages.service_code import Kept
 from pipelines.stages.ship import Shipped, Step
@@ -28,6 +29,7 @@ from pipelines.values import (
     Verdict,
     VersionRef,
 )
+from pipelines.values.logs import LogRecord, Template
 from pipelines.values.signature import Field, Layout, Signature
 from pipelines.views import (
     DeploymentView,
@@ -35,6 +37,7 @@ from pipelines.views import (
     DownView,
     ErrorView,
     HistoryView,
+    LogSummaryView,
     LogsView,
     PackageView,
     PlanView,
@@ -51,6 +54,8 @@ from pipelines.views import (
 from tests.fakes import running
 
 NOON = datetime(2026, 2, 3, 12, 0, 0, tzinfo=UTC)
+
+PAIRS = {"digits@2": "digits@1"}
 
 
 def examples(word: str) -> dict[type[View], View]:
@@ -91,7 +96,10 @@ def examples(word: str) -> dict[type[View], View]:
         StatusView({"models": {"digits": entry(word)}}),
         plan,
         DownView(["digits", word]),
-        LogsView([f"digits@2: {word}", "gateway: started"]),
+        LogsView(
+            [LogRecord("gateway", "started"), LogRecord("digits@2", word, "WARNING", NOON, "turnout.serving", "12")]
+        ),
+        LogSummaryView(Summary([Template(word, "ERROR", 3, NOON, NOON, {"digits@2": 3}, is_new=True)], 3, PAIRS)),
         HistoryView("digits", history(word)),
         DiffView(difference(second, replace(third, package=second.package), word)),
         ServiceCodeView(kept),

@@ -4,8 +4,9 @@ from pipelines.views.base import View
 from pipelines.views.diff import DiffView
 from pipelines.views.history import HistoryView
 from pipelines.views.lists import PruneView, VersionsView
+from pipelines.views.logs import LogSummaryView, LogsView
 from pipelines.views.problems import ErrorView
-from pipelines.views.running import DeploymentView, DownView, LogsView, PlanView, StatusView
+from pipelines.views.running import DeploymentView, DownView, PlanView, StatusView
 from pipelines.views.service_code import ServiceCodeView
 from pipelines.views.stages import PackageView, ReportView, ShipView, TrainView, VersionView
 
@@ -15,6 +16,7 @@ __all__ = [
     "DownView",
     "ErrorView",
     "HistoryView",
+    "LogSummaryView",
     "LogsView",
     "PackageView",
     "PlanView",

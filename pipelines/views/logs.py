@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipelines.stages.logs import Summary
 from pipelines.values.logs import LogRecord, Template
 from pipelines.views.base import View
-from pipelines.views.blocks import Block, Cell, Grid, Line, Tone
+from pipelines.views.blocks import Block, Cell, Grid, Line, Tone, visible
+
+if TYPE_CHECKING:
+    from pipelines.stages.logs import Summary
 
 _NOTHING = "Nothing was written that was asked for."
 _TONES = {"WARNING": Tone.UNSURE, "ERROR": Tone.BAD, "CRITICAL": Tone.BAD}
@@ -43,7 +45,7 @@ class LogsView(View):
 class LogSummaryView(View):
     """Messages by what they have in common."""
 
-    summary: Summary = field(repr=False)
+    summary: Summary
 
     def blocks(self) -> Sequence[Block]:
         """What was compared, then a row a template."""
@@ -71,19 +73,11 @@ class LogSummaryView(View):
 def line_text(record: LogRecord) -> str:
     """`2026-01-31 14:00:00.123Z WARNING digits@7 turnout.serving: ... [request 12]`; further lines are indented."""
     time = f"{record.time:%Y-%m-%d %H:%M:%S}.{record.time.microsecond // 1000:03}Z" if record.time else "-"
-    logger = f"{record.logger}: " if record.logger else ""
+    logger = f"{visible(record.logger)}: " if record.logger else ""
     request = f" [request {record.request_id}]" if record.request_id else ""
-    first, *more = _printable(record.message).split("\n")
-    said = f"{time} {record.level} {record.source} {logger}{first}{request}"
+    first, *more = visible(record.message).split("\n")
+    said = f"{time} {record.level} {record.source} {logger}{first}{visible(request)}"
     return "\n".join([said, *(f"    {line}" for line in more)])
-
-
-def _printable(text: str) -> str:
-    """The text without what would move a terminal's cursor or colour it."""
-    return "".join(
-        character if character.isprintable() or character in "\n\t" else f"\\x{ord(character):02x}"
-        for character in text
-    )
 
 
 def _row(record: LogRecord) -> list[Cell]:

@@ -120,27 +120,6 @@ class DownView(View):
         return {"stopped": list(self.models), "dry_run": self.is_dry}
 
 
-@dataclass(frozen=True)
-class LogsView(View):
-    """The last lines that hosts, gateway and daemon wrote."""
-
-    lines: Sequence[str]
-
-    def blocks(self) -> Sequence[Block]:
-        """A sentence a line."""
-        return [Line(line) for line in self.lines] or [Line("Nothing was written yet.")]
-
-    def text(self, width: int = 100, *, color: bool = False, encoding: str = "utf-8") -> str:
-        """The lines as they were written, for `grep`."""
-        del width, color
-        said = "\n".join(self.lines) if self.lines else "Nothing was written yet."
-        return said.encode(encoding, "backslashreplace").decode(encoding)
-
-    def document(self) -> Mapping[str, Any]:
-        """`lines`."""
-        return {"lines": list(self.lines)}
-
-
 def model_blocks(name: str, entry: Mapping[str, Any]) -> list[Block]:
     """A model's card: its versions and whatever is under way."""
     phase = str(entry["phase"])
