@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ipext.completion import Completions
-from ipext.magics import Magics, commands
+from ipext.magics import Magics
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -46,10 +46,7 @@ class Extension:
 
     def _enter(self) -> None:
         known = self._shell.magics_manager.magics
-        for name in commands():
-            # IPython loads its own magics late, a class at once: that would put ours out of place.
-            if name in known["line"] and (find := getattr(self._shell, "_find_with_lazy_load", None)):
-                find("line", name)
+        self._magics.settle()
         self._before = {kind: dict(known[kind]) for kind in ("line", "cell")}
         for name, magic in self._magics.all().items():
             self._shell.register_magic_function(magic, "line", name)

@@ -68,11 +68,18 @@ class Magics:
 
     def all(self) -> dict[str, Callable[..., Any]]:
         """The magics by name: one for each command, and `%turnout`."""
+        self.settle()
         made = {name: self._magic(name) for name in commands()}
         others = self._shell.magics_manager.magics["line"]
         for name in made.keys() & others.keys():
             made[name] = self._beside(name, made[name], others[name])
         return {"turnout": self._whole(), **made}
+
+    def settle(self) -> None:
+        """Have IPython load its magics of our names now: it does so late, a class at once, and over what is there."""
+        find = getattr(self._shell, "_find_with_lazy_load", None)
+        for name in self._shell.magics_manager.magics["line"].keys() & set(commands()) if find else ():
+            find("line", name)
 
     def app(self) -> App:
         """The project, with nobody watching."""
