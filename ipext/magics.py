@@ -78,8 +78,9 @@ class Magics:
     def settle(self) -> None:
         """Have IPython load its magics of our names now: it does so late, a class at once, and over what is there."""
         find = getattr(self._shell, "_find_with_lazy_load", None)
-        for name in self._shell.magics_manager.magics["line"].keys() & set(commands()) if find else ():
-            find("line", name)
+        if find is not None:
+            for name in self._shell.magics_manager.magics["line"].keys() & set(commands()):
+                find("line", name)
 
     def app(self) -> App:
         """The project, with nobody watching."""
