@@ -35,7 +35,7 @@ def panel(view: VersionsView, app: App) -> VBox:
     refs = [str(version.ref) for version in view.versions]
     left = Dropdown(options=refs, value=refs[1], description="Compare")
     right = Dropdown(options=refs, value=refs[0], description="with", style={"description_width": "2.5em"})
-    compare = Button(description="Show what differs", icon="columns")
+    compare = Button(description="Show what differs", icon="columns", layout=Layout(width="auto"))
 
     @told_in(problem)
     def arrange(change: object) -> None:

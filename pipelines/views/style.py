@@ -49,7 +49,7 @@ padding:.1em .3em;border-radius:.25em}}
 {_T} .facts td{{white-space:pre-wrap}}
 {_T} .good{{color:var(--good)}}{_T} .bad{{color:var(--bad)}}{_T} .unsure{{color:var(--unsure)}}
 {_T} .badge{{color:#fff;border-radius:.3em;padding:.05em .5em;font-weight:600;font-size:.86em;white-space:nowrap}}
-{_T} svg{{vertical-align:middle;max-width:100%}}
+{_T} svg{{vertical-align:middle;max-width:none}}
 {_T} .bar{{margin:.3em 0 .6em}}
 {_T} .bar svg{{display:block;border-radius:4px;width:100%;max-width:44em}}
 {_T} .bar span{{margin-right:1.2em;white-space:nowrap}}
@@ -63,7 +63,7 @@ background:var(--soft)}}
 {_T} li.good,{_T} li.bad,{_T} li.unsure,{_T} li.plain{{color:inherit}}
 {_T} time{{color:var(--soft);margin-right:.4em;font-variant-numeric:tabular-nums}}
 {_T} pre{{font:12.5px/1.5 var(--jp-code-font-family,ui-monospace,monospace);margin:.2em 0 .8em;padding:.5em .8em;
-background:var(--shade);border-radius:.3em;overflow-x:auto;color:inherit;white-space:pre}}
+background:var(--shade);border-radius:.3em;color:inherit;white-space:pre-wrap;overflow-wrap:anywhere}}
 {_T} details{{margin:.3em 0 .6em}}
 {_T} summary{{cursor:pointer;color:var(--soft)}}
 """
