@@ -28,8 +28,9 @@ demo: setup  ## Bring the digits classifier from its notebooks into production a
 test: lint system-packages  ## Check style, types and imports, then run every test but those of PyTorch
 	@$(BIN)/python -m pytest -m "not torch"
 
+# The other tests stand on packages that this environment has not: only the files of PyTorch's are collected.
 test-torch: $(TORCH_VENV)/.ready  ## Run the tests of PyTorch models, in an environment of their own
-	@$(TORCH_VENV)/bin/python -m pytest -m torch
+	@$(TORCH_VENV)/bin/python -m pytest -m torch $$(grep -rl 'mark\.torch' tests --include='*.py')
 
 $(TORCH_VENV)/.ready: requirements-torch.lock pyproject.toml hatch_build.py
 	@test -x $(TORCH_VENV)/bin/python || $(PYTHON) -m venv $(TORCH_VENV)
