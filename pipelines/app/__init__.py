@@ -1,0 +1,12 @@
+"""What the commands call: each verb runs its stage and returns a view."""
+
+from pipelines.app.looking import Looking
+from pipelines.app.making import Making
+from pipelines.app.running import Running
+
+
+class App(Making, Running, Looking):
+    """One project and all that can be done with it; `AppBase` says what it is made of."""
+
+
+__all__ = ["App"]

@@ -1,0 +1,67 @@
+"""Verbs that show what was written and what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from pipelines.app.base import AppBase
+
+if TYPE_CHECKING:
+    from pipelines import views
+    from pipelines.values import VersionSpec
+    from pipelines.values.logs import LogQuery
+
+
+class Looking(AppBase):
+    """See the module."""
+
+    def logs(self, spec: VersionSpec | None, asked: Mapping[str, Any], *, is_summary: bool = False) -> views.View:
+        """What a version's hosts wrote, or all that runs; see `stages.logs`. No daemon is needed for it.
+
+        Args:
+            spec: The version.
+            asked: `lines`, `level`, `since`, `until` and `grep`, as they were written.
+            is_summary: Whether what the messages have in common is shown.
+        """
+        from pipelines.stages.logs import read, summarize_logs
+        from pipelines.views import LogSummaryView, LogsView
+        from pipelines.wiring import local_logs, log_templates
+
+        query, logs = self._log_query(spec, asked), local_logs(self.place.state)
+        if is_summary:
+            return LogSummaryView(summarize_logs(query, logs, log_templates()))
+        return LogsView(read(query, logs))
+
+    def follow_logs(
+        self, spec: VersionSpec | None, asked: Mapping[str, Any], show: Callable[[views.View], None]
+    ) -> None:
+        """Show what was written, and then what comes, until Ctrl-C."""
+        from pipelines.stages.logs import follow
+        from pipelines.views import LogsView
+        from pipelines.wiring import local_logs
+
+        query = self._log_query(spec, asked)
+        with suppress(KeyboardInterrupt):
+            follow(query, local_logs(self.place.state), lambda records: show(LogsView(records)))
+
+    def _log_query(self, spec: VersionSpec | None, asked: Mapping[str, Any]) -> LogQuery:
+        from datetime import datetime
+
+        from pipelines.stages.resolve import resolve
+        from pipelines.values.logs import LogQuery
+        from pipelines.values.moments import read_moment
+
+        now = datetime.now().astimezone()
+        since, until = (read_moment(text, now) if (text := asked.get(name)) else None for name in ("since", "until"))
+        level, grep = str(asked.get("level") or "DEBUG").upper(), str(asked.get("grep") or "")
+        ref = resolve(spec, self.control) if spec is not None and self.place.check(spec.model) else None
+        return LogQuery(ref, level, since, until, grep, asked.get("lines", 50))
+
+    def history(self, model: str) -> views.View:
+        """What happened to a model."""
+        from pipelines.views import HistoryView
+
+        self.place.check(model)
+        return HistoryView(model, self.control.operator.history(model))

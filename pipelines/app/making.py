@@ -1,0 +1,122 @@
+"""Verbs that make versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.app.base import AppBase
+
+if TYPE_CHECKING:
+    from pipelines import views
+    from pipelines.stages.deploy import DeployOptions
+    from pipelines.values import FunctionName, VersionSpec
+
+
+class Making(AppBase):
+    """See the module."""
+
+    def train(self, model: str, parameters: Mapping[str, str]) -> views.View:
+        """Train a model; see `stages.train`."""
+        from pipelines.stages.train import train
+        from pipelines.views import TrainView
+
+        done = train(self.project, model, parameters, self.ports, self._reporter)
+        return TrainView(done.version, done.seconds, done.notebook)
+
+    def validate(self, spec: VersionSpec) -> views.View:
+        """Judge a version; see `stages.validate`."""
+        from pipelines.stages.validate import validate
+        from pipelines.views import ReportView
+
+        done = validate(self.project, spec, self.ports, self._reporter)
+        return ReportView(done.version, done.report)
+
+    def package(self, spec: VersionSpec, *, native: bool, reason: str | None) -> views.View:
+        """Package a version; see `stages.package`."""
+        from pipelines.stages.package import package
+        from pipelines.views import PackageView
+
+        done = package(self.project, spec, self.ports, self._reporter, native=native, reason=reason)
+        return PackageView(done.version, done.package)
+
+    def versions(self, model: str) -> views.View:
+        """List a model's versions, the newest first."""
+        from pipelines.views import VersionsView
+
+        self.project.model(model)
+        found = self.ports.registry.versions(model)
+        return VersionsView(model, found, self._seen_running(model) if found else {}, self.ports.clock.now())
+
+    def diff(self, left: VersionSpec, right: VersionSpec) -> views.View:
+        """What differs between two versions of a model; see `stages.diff`."""
+        from pipelines.stages.diff import diff
+        from pipelines.views import DiffView
+
+        return DiffView(diff(self.project, left, right, self.ports))
+
+    def ship(self, model: str, parameters: Mapping[str, str], deployment: DeployOptions | None = None) -> views.View:
+        """Train, validate, package and, when asked to, deploy; see `stages.ship`."""
+        from pipelines.stages.ship import ship, ship_on
+        from pipelines.views import ShipView
+
+        shipped = ship(self.project, model, parameters, self.ports, self._reporter)
+        if deployment is not None and shipped.is_done:
+            shipped = ship_on(shipped, deployment, self.control, self._reporter)
+        return ShipView(shipped)
+
+    def store_code(
+        self, model: str, name: FunctionName, body: str, *, rows: Path | None = None, is_dry: bool = False
+    ) -> views.View:
+        """Take a function from a cell's text; see `stages.service_code`."""
+        from pipelines.stages.service_code import store
+        from pipelines.views import ServiceCodeView
+
+        kept = store(self.project, model, name, body, self.ports, self._reporter, rows=rows, is_dry=is_dry)
+        return ServiceCodeView(kept)
+
+    def show_code(self, model: str, name: FunctionName) -> views.View:
+        """Show a function that is stored."""
+        from pipelines.stages.service_code import show
+        from pipelines.views import ServiceCodeView
+
+        return ServiceCodeView(show(self.project, model, name, self.ports))
+
+    def remove_code(self, model: str, name: FunctionName) -> views.View:
+        """Take a stored function away."""
+        from pipelines.stages.service_code import remove
+        from pipelines.views import ServiceCodeView
+
+        return ServiceCodeView(remove(self.project, model, name, self.ports))
+
+    def serve(self, spec: VersionSpec, port: int) -> None:
+        """Serve a version in the foreground; see `stages.serve`."""
+        from pipelines.stages.serve import serve
+
+        serve(self.project, spec, port, self.ports)
+
+    def prune(self, model: str | None, *, keep: int, yes: bool, dry_run: bool) -> views.View:
+        """Remove old versions; see `stages.prune`.
+
+        Raises:
+            BadInput: it was not confirmed, and nobody could be asked.
+        """
+        from pipelines.stages.prune import plan, prune
+        from pipelines.stages.resolve import running
+        from pipelines.views import PruneView
+
+        doomed = plan(self.project, model, keep, self.ports, running(self.control))
+        if dry_run or not doomed.versions:
+            return PruneView(doomed)
+        named = ", ".join(str(old.ref) for old in doomed.versions)
+        if not yes and not self._agrees(f"remove {named}, with their runs, bentos and notebooks"):
+            return PruneView(doomed)
+        return PruneView(prune(doomed, self.ports, self._reporter))
+
+    def champion(self, spec: VersionSpec) -> views.View:
+        """Move the registry's alias, without a question: the version has served and passed its bake."""
+        from pipelines.views import VersionView
+
+        version = self.ports.registry.get(spec)
+        return VersionView(self.ports.registry.set_champion(version.ref))

@@ -1,0 +1,107 @@
+"""Verbs that change what runs."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pipelines.app.base import AppBase
+
+if TYPE_CHECKING:
+    from pipelines import views
+    from pipelines.stages.deploy import DeployOptions
+    from pipelines.values import VersionSpec
+
+
+class Running(AppBase):
+    """See the module."""
+
+    def promote(self, target: str, *, wait: bool = False, dry_run: bool = False) -> views.View:
+        """Promote the candidate that runs, or make a version the champion by hand; see `stages.promote`."""
+        from pipelines.stages.promote import by_hand, is_deployed, promote, promote_running
+        from pipelines.views import VersionView
+
+        model = self.place.check(target.partition("@")[0])
+        if not is_deployed(model, self.control):
+            return VersionView(promote(self.project, by_hand(target), self.ports))
+        entry = promote_running(target, self.control, self._reporter, is_waiting=wait, is_dry=dry_run)
+        return self._running(model, entry)
+
+    def deploy(self, spec: VersionSpec, options: DeployOptions, *, yes: bool = False) -> views.View:
+        """Start a version and give it a share; see `stages.deploy`."""
+        from pipelines.stages.deploy import deploy
+
+        self.place.check(spec.model)
+        is_agreed = options.forced is None or options.is_dry or yes or self._agrees(f"deploy {spec} by force")
+        if not is_agreed:
+            return self.status(spec.model)
+        ref, entry = deploy(spec, options, self.control, self._reporter)
+        return self._running(ref.model, entry)
+
+    def rollback(
+        self, model: str, *, to: VersionSpec | None, reason: str | None, quarantine: bool, dry_run: bool
+    ) -> views.View:
+        """Go back; see `stages.rollback`."""
+        from pipelines.stages.rollback import rollback
+
+        entry = rollback(
+            self.place.check(model),
+            self.control,
+            self._reporter,
+            to=to,
+            reason=reason,
+            quarantine=quarantine,
+            is_dry=dry_run,
+        )
+        return self._running(model, entry)
+
+    def undo(self, model: str, *, dry_run: bool) -> views.View:
+        """Call off what is under way; see `stages.rollback`."""
+        from pipelines.stages.rollback import undo
+
+        return self._running(model, undo(self.place.check(model), self.control, self._reporter, is_dry=dry_run))
+
+    def status(self, model: str | None) -> views.View:
+        """What runs, of one model or of all."""
+        from pipelines.views import StatusView
+
+        status = self.control.operator.status()
+        if model is not None:
+            self.place.check(model)
+            status = {**status, "models": {name: one for name, one in status["models"].items() if name == model}}
+        return StatusView(status, model)
+
+    def up(self) -> views.View:
+        """Start the runtime."""
+        from pipelines.stages.resolve import each_once
+        from pipelines.views import StatusView
+
+        return StatusView(self.control.operator.up(each_once(self._reporter.step)))
+
+    def down(self, *, yes: bool, dry_run: bool) -> views.View:
+        """Stop the runtime.
+
+        Raises:
+            BadInput: versions are live, it was not confirmed, and nobody could be asked.
+        """
+        from pipelines.stages.resolve import each_once
+        from pipelines.views import DownView, StatusView
+
+        operator = self.control.operator
+        status = operator.status()
+        live = [name for name, entry in status["models"].items() if entry["phase"] != "empty"]
+        if dry_run:
+            return DownView(live, is_dry=True)
+        question = f"stop {', '.join(live)}, which {'serve' if len(live) > 1 else 'serves'} requests"
+        if live and not yes and not self._agrees(question):
+            return StatusView(status)
+        operator.down(each_once(self._reporter.step))
+        return DownView(live)
+
+    def daemon(self) -> int:
+        """Be the project's daemon; the exit code."""
+        from pipelines.wiring import local_daemon
+
+        # What it starts must not depend on a folder that may go.
+        os.chdir(self.place.root)
+        return local_daemon(self.place)

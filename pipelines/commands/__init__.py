@@ -1,0 +1,32 @@
+"""The commands: each parses, calls one verb of the app and returns its view; terminal and notebook run the same."""
+
+from pipelines.commands import looking, making, running
+from pipelines.commands.group import Ref, Session, Verb, Verbs, main_group
+
+# One a line, so that two changes seldom meet.
+ORDER = (
+    "train",
+    "validate",
+    "package",
+    "serve",
+    "deploy",
+    "promote",
+    "rollback",
+    "undo",
+    "ship",
+    "status",
+    "logs",
+    "history",
+    "up",
+    "down",
+    "versions",
+    "diff",
+    "prune",
+    "daemon",
+    "champion",
+)
+"""As they are used, and listed; a command that is not named here is a mistake."""
+
+main_group.arrange(ORDER)
+
+__all__ = ["Ref", "Session", "Verb", "Verbs", "looking", "main_group", "making", "running"]

@@ -1,0 +1,113 @@
+"""Commands that make versions: from a notebook to a bento."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pipelines.commands.group import DRY_RUN, PARAMETER, REF, SESSION, SHARE, YES, Session, main_group
+from pipelines.commands.running import deploy_options
+from pipelines.values import VersionSpec
+
+if TYPE_CHECKING:
+    from pipelines.views import View
+
+
+@main_group.command()
+@click.argument("model")
+@PARAMETER
+@SESSION
+def train(session: Session, model: str, parameters: tuple[tuple[str, str], ...]) -> View:
+    """Run the training notebook and register what it trained."""
+    return session.app.train(model, dict(parameters))
+
+
+@main_group.command()
+@click.argument("ref", type=REF)
+@SESSION
+def validate(session: Session, ref: VersionSpec) -> View:
+    """Run the validation notebook and judge the gates."""
+    return session.app.validate(ref)
+
+
+@main_group.command()
+@click.argument("ref", type=REF)
+@click.option("--native", is_flag=True, help="Keep the original model; do not try an export.")
+@click.option("--force", is_flag=True, help="Also when a gate did not pass; needs --reason.")
+@click.option("--reason", metavar="TEXT", help="Why it is forced; recorded with the version.")
+@SESSION
+def package(session: Session, ref: VersionSpec, native: bool, force: bool, reason: str | None) -> View:  # noqa: FBT001
+    """Make a bento of a version that passed."""
+    return session.app.package(ref, native=native, reason=(reason or "") if force else None)
+
+
+@main_group.command()
+@click.argument("ref", type=REF)
+@click.option("--port", type=int, default=3000, show_default=True, help="The port on 127.0.0.1.")
+@SESSION
+def serve(session: Session, ref: VersionSpec, port: int) -> None:
+    """Serve one packaged version in the foreground, until Ctrl-C."""
+    session.app.serve(ref, port)
+
+
+@main_group.command()
+@click.argument("model")
+@PARAMETER
+@SHARE
+@click.option("--serve", "and_serve", is_flag=True, help="Serve it afterwards, until Ctrl-C, without a gateway.")
+@click.option("--port", type=int, default=3000, show_default=True, help="The port for --serve.")
+@SESSION
+def ship(
+    session: Session,
+    model: str,
+    parameters: tuple[tuple[str, str], ...],
+    canary: int | None,
+    shadow: bool,  # noqa: FBT001
+    and_serve: bool,  # noqa: FBT001
+    port: int,
+) -> View | None:
+    """Train, validate, package and, with a share, deploy; skip what has not changed."""
+    wanted = deploy_options(canary=canary, shadow=shadow) if canary is not None or shadow else None
+    view = session.app.ship(model, dict(parameters), wanted)
+    if not (and_serve and view.ok):
+        return view
+    session.show(view)
+    session.app.serve(VersionSpec.parse(str(view)), port)
+    return None
+
+
+@main_group.command()
+@click.argument("model")
+@SESSION
+def versions(session: Session, model: str) -> View:
+    """List a model's versions."""
+    return session.app.versions(model)
+
+
+@main_group.command()
+@click.argument("left", type=REF, metavar="REF")
+@click.argument("right", type=REF, metavar="REF")
+@SESSION
+def diff(session: Session, left: VersionSpec, right: VersionSpec) -> View:
+    """Show what differs between two versions of a model."""
+    return session.app.diff(left, right)
+
+
+@main_group.command()
+@click.argument("model", required=False)
+@click.option("--keep", type=int, default=5, show_default=True, help="How many of the newest passed versions stay.")
+@YES
+@DRY_RUN
+@SESSION
+def prune(session: Session, model: str | None, keep: int, yes: bool, dry_run: bool) -> View:  # noqa: FBT001
+    """Remove old versions, never a champion's."""
+    return session.app.prune(model, keep=keep, yes=yes, dry_run=dry_run)
+
+
+@main_group.command(hidden=True)
+@click.argument("ref", type=REF)
+@SESSION
+def champion(session: Session, ref: VersionSpec) -> View:
+    """Tell the registry who is champion; the daemon calls this."""
+    return session.app.champion(ref)
