@@ -426,6 +426,20 @@ class Operator(Protocol):
     def logs(self, ref: VersionRef | None, lines: int) -> list[str]:
         """The last lines written by a version's hosts, or by all."""
 
+    def ask(self, name: str, **asked: str | int) -> Any:
+        """Put a question to a part of the runtime, which is started where it does not run; the answer is JSON values.
+
+        Raises:
+            BadInput: nobody knows of it.
+        """
+
+    def tell(self, name: str, body: Mapping[str, Any]) -> Any:
+        """Give an order to a part of the runtime. It may come twice when the runtime dies over it.
+
+        Raises:
+            BadInput: nobody takes it.
+        """
+
     def up(self, on_step: Callable[[str], None]) -> dict[str, Any]:
         """Start the runtime and bring back what was live; return the status."""
 

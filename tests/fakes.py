@@ -508,12 +508,24 @@ class FakeOperator:
     Args:
         models: The status, by model.
         failure: What `operate` raises.
+        answers: What the rooms answer, by name.
     """
 
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     failure: TurnoutError | None = None
     asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    answers: dict[str, Any] = field(default_factory=dict)
+
+    def ask(self, name: str, **asked: str | int) -> Any:
+        """What was given under that name."""
+        self.asked.append(("ask", name, dict(asked)))
+        return self.answers[name]
+
+    def tell(self, name: str, body: Mapping[str, Any]) -> Any:
+        """Note it, and answer what was given under that name."""
+        self.asked.append(("tell", name, dict(body)))
+        return self.answers.get(name)
 
     def operate(
         self, verb: str, model: str, arguments: Mapping[str, Any], on_step: Callable[[str], None]

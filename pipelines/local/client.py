@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pipelines
 from pipelines.errors import Refused, ServeFailed, StorageFailed, TurnoutError
@@ -114,6 +114,17 @@ class DaemonClient:
         which = f"&ref={quote(str(ref))}" if ref else ""
         found: list[str] = self._get(f"/logs?lines={lines}{which}")
         return found
+
+    def ask(self, name: str, **asked: str | int) -> Any:
+        """Put a question to one of the daemon's rooms; see `ports.Operator`."""
+        return self._get(f"/{name}?{urlencode(asked)}")
+
+    def tell(self, name: str, body: Mapping[str, Any]) -> Any:
+        """Give an order to one of the daemon's rooms; see `ports.Operator`."""
+        for _ in range(ATTEMPTS):
+            with suppress(OSError), self._ask("POST", f"/{name}", body) as stream:
+                return json.loads(stream.read())
+        raise self._silent()
 
     def up(self, on_step: Callable[[str], None]) -> dict[str, Any]:
         """Start the runtime and bring back what was live; return the status."""

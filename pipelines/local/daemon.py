@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ from pipelines.local.protocol import (
     is_held,
     try_lock,
 )
+from pipelines.local.rooms import Room, Rooms
 from pipelines.local.runtime import Runtime
 from pipelines.local.server import Door, Followed, Followings
 from pipelines.local.status import StatusReport
@@ -83,6 +84,7 @@ class Parts:
         available_mb: Memory the machine can give, 10^6 bytes.
         logs: The folder of the logs.
         prepare: Called once the daemon answers, aside: what the first operation would otherwise wait for.
+        furnish: Makes what else lives in the daemon, around its engine.
     """
 
     target: LocalTarget
@@ -94,6 +96,7 @@ class Parts:
     available_mb: Callable[[], float]
     logs: Path
     prepare: Callable[[], object] = lambda: None
+    furnish: Callable[[Engine], Sequence[Room]] = lambda engine: ()  # noqa: ARG005
 
 
 def run(root: Path, state: Path, build: Callable[[], Parts]) -> int:
@@ -147,7 +150,8 @@ class Daemon:
             parts.target, parts.catalogue, self._journal, parts.clock, parts.rollout, parts.available_mb
         )
         self._upkeep = Upkeep(self._engine)
-        self._report = StatusReport(self._engine, parts.url)
+        self._rooms = Rooms(parts.furnish(self._engine))
+        self._report = StatusReport(self._engine, parts.url, self._rooms.status)
         self._outbox = Outbox(self._journal, parts.courier, parts.clock)
         self._followings = Followings()
         self._leaves = threading.Event()
@@ -173,6 +177,7 @@ class Daemon:
             (self._keep_up, TICK_SECONDS),
             (self._deliver, DELIVERY_SECONDS),
             (self._guard_the_guardian, GUARDIAN_SECONDS),
+            *self._rooms.loops,
         )
         for work, pause in loops:
             threading.Thread(target=self._repeat, args=(work, pause), name=work.__name__, daemon=True).start()
@@ -229,6 +234,14 @@ class Daemon:
         names = [f"{read_ref(ref)}.log"] if ref else sorted(path.name for path in self._parts.logs.glob("*.log"))
         found = [(name.removesuffix(".log"), line) for name in names for line in _tail(self._parts.logs / name, lines)]
         return [line if ref else f"{name}: {line}" for name, line in found]
+
+    def ask(self, name: str, asked: Mapping[str, str]) -> Any:
+        """Answer a question to one of the rooms."""
+        return self._rooms.ask(name, asked)
+
+    def tell(self, name: str, body: Mapping[str, Any]) -> Any:
+        """Carry out an order to one of the rooms."""
+        return self._rooms.tell(name, body)
 
     def up(self) -> Followed:
         """Bring back what was live: after a reboot, and after everything was stopped."""
@@ -338,6 +351,7 @@ class Daemon:
         self._door.finish(LEAVING_SECONDS)
         for path in (self._state / ADDRESS, self._state / LEASE, self._socket):
             path.unlink(missing_ok=True)
+        self._rooms.close()
         self._journal.close()
         return 0
 

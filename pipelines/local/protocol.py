@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Rises with each change that an older daemon would not understand: a newer client then replaces it."""
 
 HEADER = "x-turnout-protocol"

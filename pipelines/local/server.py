@@ -118,6 +118,12 @@ class Service(Protocol):
     def logs(self, ref: str | None, lines: int) -> list[str]:
         """What was printed."""
 
+    def ask(self, name: str, asked: Mapping[str, str]) -> Any:
+        """Answer a question to one of the daemon's rooms."""
+
+    def tell(self, name: str, body: Mapping[str, Any]) -> Any:
+        """Carry out an order to one of the daemon's rooms."""
+
     def up(self) -> Followed:
         """Bring back what was live."""
 
@@ -228,6 +234,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return service.up()
             case ["down"]:
                 return service.down()
+            case [name]:
+                return service.tell(name, self._body())
         raise self._unknown()
 
     def _read(self, parts: list[str], asked: Mapping[str, str]) -> Any:
@@ -241,6 +249,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return service.history(asked.get("model", ""), _count(asked.get("limit", "100")))
             case ["logs"]:
                 return service.logs(asked.get("ref"), _count(asked.get("lines", "100")))
+            case [name]:
+                return service.ask(name, asked)
         raise self._unknown()
 
     def _unknown(self) -> BadInput:

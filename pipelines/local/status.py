@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipelines.local.engine import Engine
@@ -15,11 +15,18 @@ class StatusReport:
     Args:
         engine: Whose deployments and operations these are.
         url: A model's address, without `/predict`.
+        more: What else is known of a model, by key.
     """
 
-    def __init__(self, engine: Engine, url: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        url: Callable[[str], str],
+        more: Callable[[str], Mapping[str, Any]] = lambda model: {},  # noqa: ARG005
+    ) -> None:
         self._engine = engine
         self._url = url
+        self._more = more
 
     def all(self) -> dict[str, Any]:
         """`{"models": {NAME: entry}}`, of all models that were ever deployed."""
@@ -50,6 +57,7 @@ class StatusReport:
             "bake_until": now.bake_until.isoformat() if now.bake_until else None,
             "quarantined": {str(ref): why for ref, why in now.quarantined.items()},
             "generation": split.generation if split else 0,
+            **self._more(model),
         }
 
 

@@ -1,0 +1,82 @@
+"""What else lives in the daemon: each a part of its own, with its own rhythm, that answers questions about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.errors import BadInput
+
+Question = Callable[[Mapping[str, str]], Any]
+"""Answers with JSON values what is asked; the arguments are texts."""
+
+Order = Callable[[Mapping[str, Any]], Any]
+"""Does something with a JSON object and answers with JSON values."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """One part of the daemon. Whatever of it fails, what serves goes on.
+
+    Args:
+        loops: Work to be done again and again, each with the seconds between two times. It may raise TurnoutError and
+            OSError, which are said once in the daemon's log.
+        questions: By name; `GET /NAME` asks one. They raise TurnoutError.
+        orders: By name; `POST /NAME` gives one. They raise TurnoutError.
+        status: What it adds to a model's entry in the status, by key; must be quick and must not raise.
+        close: Called when the daemon ends.
+    """
+
+    loops: Sequence[tuple[Callable[[], None], float]] = ()
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    status: Callable[[str], Mapping[str, Any]] = lambda model: {}  # noqa: ARG005
+    close: Callable[[], None] = lambda: None
+
+
+class Rooms:
+    """All of them.
+
+    Args:
+        rooms: Each name of a question or an order is used once.
+    """
+
+    def __init__(self, rooms: Iterable[Room]) -> None:
+        self._rooms = tuple(rooms)
+        self._questions = {name: answer for room in self._rooms for name, answer in room.questions.items()}
+        self._orders = {name: answer for room in self._rooms for name, answer in room.orders.items()}
+
+    @property
+    def loops(self) -> list[tuple[Callable[[], None], float]]:
+        """The work of all rooms."""
+        return [loop for room in self._rooms for loop in room.loops]
+
+    def ask(self, name: str, asked: Mapping[str, str]) -> Any:
+        """Answer a question.
+
+        Raises:
+            BadInput: nobody knows of it.
+        """
+        if name not in self._questions:
+            raise BadInput(f"the daemon knows nothing of {name!r}")
+        return self._questions[name](asked)
+
+    def tell(self, name: str, body: Mapping[str, Any]) -> Any:
+        """Carry out an order.
+
+        Raises:
+            BadInput: nobody takes it.
+        """
+        if name not in self._orders:
+            raise BadInput(f"the daemon takes no {name!r}")
+        return self._orders[name](body)
+
+    def status(self, model: str) -> dict[str, Any]:
+        """What all rooms add to a model's entry."""
+        return {key: value for room in self._rooms for key, value in room.status(model).items()}
+
+    def close(self) -> None:
+        """The daemon ends."""
+        for room in self._rooms:
+            room.close()
