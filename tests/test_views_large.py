@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -149,6 +149,7 @@ def test_a_close_miss_looks_close() -> None:
 
 
 @given(st.lists(st.floats(), max_size=12), st.integers(12, 80))
+@example([1e30, 1e30, 1e30, 1e30, 1.0, 1.0, 1.0, 1.0, 1.0], 12)
 def test_a_bar_is_as_long_as_asked(shares: list[float], width: int) -> None:
     """Every share that is more than nothing has a place; odd numbers have none."""
     bar = Bar("traffic", [(f"digits@{number}", share) for number, share in enumerate(shares)])

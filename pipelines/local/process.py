@@ -139,12 +139,6 @@ def spawn(command: Command) -> Identity:
         return Identity(child.pid, time.time(), command.instance)
 
 
-def exit_code(identity: Identity) -> int | None:
-    """How a child of ours ended; None when it runs, or was no child of ours."""
-    child = _children.get(identity.pid)
-    return child.poll() if child is not None else None
-
-
 def terminate(identities: Iterable[Identity], grace: float) -> None:
     """End processes with all they have started, whatever session that is in: SIGTERM, `grace` seconds, SIGKILL.
 
@@ -210,10 +204,6 @@ def _wait(processes: Iterable[psutil.Process], seconds: float) -> None:
     left = list(processes)
     deadline = time.monotonic() + seconds
     while left:
-        for process in left:
-            child = _children.get(process.pid)
-            if child is not None and child.poll() is not None:
-                _children.pop(process.pid, None)
         left = [process for process in left if _is_running(process)]
         if not left or time.monotonic() >= deadline:
             return
@@ -221,6 +211,13 @@ def _wait(processes: Iterable[psutil.Process], seconds: float) -> None:
 
 
 def _is_running(process: psutil.Process) -> bool:
+    child = _children.get(process.pid)
+    if child is not None:
+        # One of ours is gone when it has been reaped, not when it is a zombie: nobody would ask for it again.
+        if child.poll() is None:
+            return True
+        _children.pop(process.pid, None)
+        return False
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:

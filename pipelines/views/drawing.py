@@ -135,6 +135,8 @@ def _lengths(shares: Sequence[float], width: int) -> list[int]:
     # Each by the largest first: a sum of very large numbers is infinite.
     total = sum(share / most for share in sound)
     lengths = [max(1, round(width * (share / most) / total)) if share else 0 for share in sound]
-    longest = max(range(len(lengths)), key=lengths.__getitem__)
-    lengths[longest] = max(1, lengths[longest] + width - sum(lengths))
+    # What rounding added or took is the longest ones': those of length 1 have nothing to give.
+    while sum(lengths) != width and (max(lengths) > 1 or sum(lengths) < width):
+        longest = max(range(len(lengths)), key=lengths.__getitem__)
+        lengths[longest] += 1 if sum(lengths) < width else -1
     return lengths

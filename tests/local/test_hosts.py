@@ -429,6 +429,21 @@ def test_a_stubborn_process_is_killed(tmp_path: Path) -> None:
     assert not identity.is_alive
 
 
+def test_what_was_ended_leaves_no_zombie(tmp_path: Path) -> None:
+    """A child is reaped by whoever ended it, also when it is seen as a zombie while its threads are still ending."""
+    script = (
+        "import threading, time\n"
+        "for _ in range(60): threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "print('up', flush=True)"
+    )
+    for number in range(30):
+        log = tmp_path / f"{number}.log"
+        identity = spawn(Command([sys.executable, "-I", "-S", "-c", script], "p", "host-threads", log, tmp_path, {}))
+        eventually(lambda log=log: last_lines(log) == "up", "its threads run")
+        terminate([identity], 0.0)
+        assert not psutil.pid_exists(identity.pid)
+
+
 def test_a_log_is_kept_within_bounds(tmp_path: Path) -> None:
     """A log that grew too long is cut; its latest half is kept beside it, from a whole line on."""
     log = tmp_path / "log"
