@@ -3,6 +3,7 @@
 TurnoutError                    exit code 1: it did not succeed
 ├── BadInput                    exit code 2: the call was wrong
 │   ├── BadProject              the project file or the project's folder
+│   │   └── NoProject           there is none
 │   ├── BadRequest              a prediction request (an HTTP 4xx)
 │   ├── BadParameter            a notebook parameter
 │   ├── BadServiceCode          a function for before or after the model
@@ -93,6 +94,10 @@ class BadInput(TurnoutError, ValueError):
 
 class BadProject(BadInput):
     """The project file, or the folder it lies in, cannot be used."""
+
+
+class NoProject(BadProject):
+    """No project file, here or above."""
 
 
 class BadRequest(BadInput):

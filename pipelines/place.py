@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import BadProject, NoSuchModel
+from pipelines.errors import BadProject, NoProject, NoSuchModel
 
 PROJECT_FILE = "pyproject.toml"
 START = """Add this to it:
@@ -73,7 +73,8 @@ def find_project(start: Path) -> Path:
     """The nearest folder, from `start` upwards, whose pyproject.toml has a table [tool.turnout].
 
     Raises:
-        BadProject: there is none, or a file on the way cannot be read.
+        NoProject: there is none.
+        BadProject: a file on the way cannot be read.
     """
     start = start.resolve()
     seen: Path | None = None
@@ -84,8 +85,8 @@ def find_project(start: Path) -> Path:
                 return folder
             seen = seen or file
     if seen:
-        raise BadProject(f"{seen} has no table [tool.turnout]", then=START)
-    raise BadProject(f"{start} lies in no project: no {PROJECT_FILE} here or above", then=f"Make one. {START}")
+        raise NoProject(f"{seen} has no table [tool.turnout]", then=START)
+    raise NoProject(f"{start} lies in no project: no {PROJECT_FILE} here or above", then=f"Make one. {START}")
 
 
 def load(file: Path) -> dict[str, Any]:

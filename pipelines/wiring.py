@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipelines.place import Place
     from pipelines.ports import Catalogue, Ports, Registry
     from pipelines.project import Watched
+    from pipelines.stages.doctor import Checkup
     from pipelines.values import Project
 
 
@@ -49,6 +50,16 @@ def local_ports(project: Project) -> Ports:
         catalogue=local_catalogue(project.state),
         functions=FileFunctions(),
     )
+
+
+def local_checkup() -> Checkup:
+    """Who looks at this machine for the doctor."""
+    from pipelines.adapters.notebook_files import missing_modules, read_notebook
+    from pipelines.local.checkup import machine_facts, runtime_facts
+    from pipelines.policy.frameworks import look_at
+    from pipelines.stages.doctor import Checkup
+
+    return Checkup(machine_facts, runtime_facts, lambda path: look_at(read_notebook(path)), missing_modules)
 
 
 def local_control(root: Path, state: Path, registry: Callable[[], Registry]) -> Control:

@@ -29,11 +29,13 @@ from pipelines.values import (
     Verdict,
     VersionRef,
 )
+from pipelines.values.health import Finding, Health
 from pipelines.values.logs import LogRecord, Template
 from pipelines.values.signature import Field, Layout, Signature
 from pipelines.views import (
     DeploymentView,
     DiffView,
+    DoctorView,
     DownView,
     ErrorView,
     HistoryView,
@@ -103,6 +105,7 @@ def examples(word: str) -> dict[type[View], View]:
         HistoryView("digits", history(word)),
         DiffView(difference(second, replace(third, package=second.package), word)),
         ServiceCodeView(kept),
+        DoctorView([Finding("disk", Health.WARNING, word, f"`turnout prune` frees some: {word}")]),
     ]
     return {type(view): view for view in shown}
 

@@ -2,10 +2,11 @@
 
 from pipelines.app.looking import Looking
 from pipelines.app.making import Making
+from pipelines.app.projects import Projects
 from pipelines.app.running import Running
 
 
-class App(Making, Running, Looking):
+class App(Making, Running, Looking, Projects):
     """One project and all that can be done with it; `AppBase` says what it is made of."""
 
 

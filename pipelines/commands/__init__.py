@@ -1,6 +1,6 @@
 """The commands: each parses, calls one verb of the app and returns its view; terminal and notebook run the same."""
 
-from pipelines.commands import looking, making, running
+from pipelines.commands import looking, making, projects, running
 from pipelines.commands.group import Ref, Session, Verb, Verbs, main_group
 
 # One a line, so that two changes seldom meet.
@@ -22,6 +22,7 @@ ORDER = (
     "versions",
     "diff",
     "prune",
+    "doctor",
     "daemon",
     "champion",
 )
@@ -29,4 +30,4 @@ ORDER = (
 
 main_group.arrange(ORDER)
 
-__all__ = ["Ref", "Session", "Verb", "Verbs", "looking", "main_group", "making", "running"]
+__all__ = ["Ref", "Session", "Verb", "Verbs", "looking", "main_group", "making", "projects", "running"]

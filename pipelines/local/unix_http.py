@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,15 @@ class _UnixConnection(http.client.HTTPConnection):
             raise
 
 
-def ask(path: Path, target: str, *, method: str = "GET", body: bytes | None = None, timeout: float = 1.0) -> Reply:
+def ask(
+    path: Path,
+    target: str,
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+    timeout: float = 1.0,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
     """One request over a connection of its own.
 
     Args:
@@ -50,14 +59,15 @@ def ask(path: Path, target: str, *, method: str = "GET", body: bytes | None = No
         method: Of the request.
         body: JSON, if any.
         timeout: Seconds for each single read or write.
+        headers: More of them.
 
     Raises:
         OSError: nobody listens, or no answer came in time, or it was no HTTP (ConnectionError).
     """
     connection = _UnixConnection(path, timeout)
     try:
-        headers = {"content-type": "application/json"} if body is not None else {}
-        connection.request(method, target, body=body, headers=headers)
+        kind = {"content-type": "application/json"} if body is not None else {}
+        connection.request(method, target, body=body, headers={**kind, **(headers or {})})
         answer = connection.getresponse()
         named = {name.lower(): value for name, value in answer.getheaders()}
         return Reply(answer.status, named, answer.read())

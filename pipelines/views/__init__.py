@@ -2,6 +2,7 @@
 
 from pipelines.views.base import View
 from pipelines.views.diff import DiffView
+from pipelines.views.doctor import DoctorView
 from pipelines.views.history import HistoryView
 from pipelines.views.lists import PruneView, VersionsView
 from pipelines.views.logs import LogSummaryView, LogsView
@@ -13,6 +14,7 @@ from pipelines.views.stages import PackageView, ReportView, ShipView, TrainView,
 __all__ = [
     "DeploymentView",
     "DiffView",
+    "DoctorView",
     "DownView",
     "ErrorView",
     "HistoryView",
