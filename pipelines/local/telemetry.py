@@ -148,7 +148,7 @@ def _incident(data: dict[str, Any], arms: Arms, chosen: VersionRef, second_try_s
     outcome = Outcome.FAILED
     if "DC" in flags.split(",") or code == 0:
         outcome = Outcome.LEFT
-    elif answered == chosen and code < 500:
+    elif answered == chosen and code < 500 and not data.get("failure"):
         # A second try that began because the first took long leaves the first under way; one that began earlier, or
         # where there is no canary, began because the first had failed.
         took = float(data.get("milliseconds") or 0) / 1000

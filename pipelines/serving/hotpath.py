@@ -12,8 +12,9 @@ from time import perf_counter
 from typing import Final
 
 from pipelines.errors import BadRequest, ServeFailed, ServiceCodeFailed
+from pipelines.serving.arms import ARM_HEADER, USER_HEADER, Arm
 from pipelines.serving.asgi import App, Message, Receive, Scope, Send
-from pipelines.serving.refusals import check_type, refuse, too_large, wrong_encoding, wrong_method
+from pipelines.serving.refusals import BLAMED, check_type, refuse, too_large, wrong_encoding, wrong_method
 from pipelines.serving.replica import Replica
 
 PARSE_INLINE_BYTES: Final = 64 * 1024
@@ -80,7 +81,9 @@ class HotPath:
             message = await receive()
             body = await self._rest(message, receive) if message.get("more_body", True) else message["body"]
             is_read = True
-            payload = await self._answer(body)
+            marked = headers.get(ARM_HEADER)
+            arm = None if marked is None else self._replica.arms.of(marked)
+            payload = await self._answer(body, arm, headers.get(USER_HEADER))
         except (BadRequest, ServeFailed, ServiceCodeFailed) as error:
             self._log(error, request_id[1])
             marks = [self._version, request_id]
@@ -126,20 +129,27 @@ class HotPath:
             message = await receive()
         raise _ClientLeft
 
-    async def _answer(self, body: bytes | bytearray) -> bytes:
+    async def _answer(self, body: bytes | bytearray, arm: Arm | None, user: bytes | None) -> bytes:
         predictor = self._replica.predictor
         if predictor is None:
             raise ServeFailed(f"{self._replica.manifest.ref} is still being loaded", then="Try again in a second.")
         if len(body) > self._inline:
             if len(body) > self._limit:
                 raise too_large(self._limit)
-            payload, rows = await get_running_loop().run_in_executor(self._replica.pool, predictor.answer, body)
+            found = await get_running_loop().run_in_executor(self._replica.pool, predictor.weigh_body, body)
+            payload, rows, prediction, seconds = found
         else:
+            start = perf_counter()
             arrays, rows = predictor.decode(body)
+            spent = perf_counter() - start
             if predictor.is_quick(arrays, rows):
-                payload = predictor.finish(arrays, rows)
+                payload, prediction, seconds = predictor.weigh(arrays, rows)
             else:
-                payload = await get_running_loop().run_in_executor(self._replica.pool, predictor.finish, arrays, rows)
+                work = get_running_loop().run_in_executor(self._replica.pool, predictor.weigh, arrays, rows)
+                payload, prediction, seconds = await work
+            seconds += spent
+        if arm is not None:
+            arm.add(seconds, prediction, user)
         self._metrics.batch_rows.add(rows)
         return payload
 
@@ -170,5 +180,5 @@ def _line(error: BaseException) -> int:
 
 def _outcome(error: BadRequest | ServeFailed | ServiceCodeFailed) -> str:
     if isinstance(error, BadRequest):
-        return error.kind if error.kind in ("model_error", "non_finite") else "rejected"
+        return error.kind if error.kind in BLAMED else "rejected"
     return "failed"

@@ -8,6 +8,7 @@ from time import perf_counter
 import orjson
 
 from pipelines.errors import BadRequest, ServeFailed, ServiceCodeFailed
+from pipelines.serving.arms import Prediction, prediction_reader
 from pipelines.serving.codec import Decoder, Encoder
 from pipelines.serving.model import Model, load_model
 from pipelines.serving.outputs import Arrays
@@ -58,6 +59,7 @@ class Predictor:
         self.takes_threads = model.takes_threads
         self.decode = Decoder(manifest.interface).decode
         self.encode = Encoder(manifest).encode
+        self.read = prediction_reader(manifest.interface)
         self._model = model
         self._ref = str(manifest.ref)
         self._rows_vary = any(None in field.shape for field in manifest.interface.inputs)
@@ -149,6 +151,22 @@ class Predictor:
     def finish(self, arrays: Arrays, rows: int) -> bytes:
         """`predict` and `encode` in one."""
         return self.encode(self.predict(arrays, rows))
+
+    def weigh(self, arrays: Arrays, rows: int) -> tuple[bytes, Prediction | None, float]:
+        """`finish`, with what the first row says and the seconds it took."""
+        start = perf_counter()
+        outputs = self.predict(arrays, rows)
+        payload = self.encode(outputs)
+        seconds = perf_counter() - start
+        return payload, self.read(outputs), seconds
+
+    def weigh_body(self, body: bytes | bytearray) -> tuple[bytes, int, Prediction | None, float]:
+        """`answer`, with what the first row says and the seconds it took."""
+        start = perf_counter()
+        arrays, rows = self.decode(body)
+        spent = perf_counter() - start
+        payload, prediction, seconds = self.weigh(arrays, rows)
+        return payload, rows, prediction, spent + seconds
 
     def answer(self, body: bytes | bytearray) -> tuple[bytes, int]:
         """All three steps: the answer's body, and how many rows it has.

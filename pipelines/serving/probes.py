@@ -25,7 +25,7 @@ _OWN_ONLY = (b"content-security-policy", b"default-src 'self' 'unsafe-inline' da
 
 
 class Probes:
-    """Answers `/livez`, `/healthz`, `/readyz` and `/metrics`; everything else goes to the wrapped application.
+    """Answers `/livez`, `/healthz`, `/readyz`, `/metrics` and `/arms`; all else goes to the wrapped application.
 
     All are answered on the event loop, since whatever takes long runs in threads: a probe that is late means that
     predictions are late, too.
@@ -43,6 +43,10 @@ class Probes:
         path = scope["path"] if scope["type"] == "http" else ""
         if path in ("/livez", "/healthz"):
             await respond(send, 200, self._about, self._headers)
+        elif path == "/arms":
+            replica = self._replica
+            counted = orjson.dumps({"instance": replica.instance, "arms": replica.arms.as_dict()})
+            await respond(send, 200, counted, self._headers)
         elif path == "/metrics":
             replica = self._replica
             text = await asyncio.to_thread(render, replica.metrics, replica.manifest, replica.instance)

@@ -7,8 +7,12 @@ import json
 from typing import Final
 
 from pipelines.errors import BadRequest, ServeFailed, ServiceCodeFailed
+from pipelines.serving.arms import FAILURE_HEADER
 from pipelines.serving.asgi import Header, Receive, Send
 from pipelines.serving.scalars import shorten
+
+BLAMED: Final = frozenset({"model_error", "non_finite"})
+"""Refusals that say 4xx and are the version's fault all the same."""
 
 _LINGER_SECONDS: Final = 2.0
 
@@ -93,6 +97,8 @@ async def refuse(
         status, kind, field = 503, "not_ready", ""
     body = json.dumps({"error": {**error.as_dict(), "type": kind, "field": field}}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *marks]
+    if kind in BLAMED:
+        headers.append((FAILURE_HEADER, kind.encode()))
     if status == 405:
         headers.append((b"allow", b"POST"))
     if status == 503:

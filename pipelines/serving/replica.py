@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
+from pipelines.serving.arms import Arms
 from pipelines.serving.ids import RequestIds
 from pipelines.serving.metrics import Metrics
 from pipelines.serving.predictor import Predictor
@@ -35,6 +36,7 @@ class Replica:
         self.manifest = Manifest.read(folder)
         self.instance = ""
         self.metrics = Metrics()
+        self.arms = Arms(str(self.manifest.ref))
         self.ids = RequestIds()
         self.predictor: Predictor | None = None
         self.pool = ThreadPoolExecutor(1)

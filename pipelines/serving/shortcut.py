@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pipelines.errors import BadRequest, ServiceCodeFailed
+from pipelines.serving.arms import ARM_HEADER, USER_HEADER
 from pipelines.serving.hotpath import PARSE_INLINE_BYTES
 from pipelines.serving.replica import Replica
 
@@ -50,7 +51,7 @@ class Shortcut(HttpToolsProtocol):
         predictor, cycle = self.replica.predictor, self.cycle
         if predictor is None or not predictor.is_quick_at_all() or not (cycle is None or cycle.response_complete):
             return False
-        known = length = None
+        known = length = arm = user = None
         for name, value in self.headers:
             if name == b"content-type":
                 if value != b"application/json":
@@ -59,9 +60,13 @@ class Shortcut(HttpToolsProtocol):
                 length = value
             elif name == b"x-request-id":
                 known = value
+            elif name == ARM_HEADER:
+                arm = value
+            elif name == USER_HEADER:
+                user = value
             elif name in _EXTRAORDINARY:
                 return False
-        self._known_id = known
+        self._known_id, self._arm, self._user = known, arm, user
         parser = self.parser
         return (
             length is not None
@@ -111,17 +116,21 @@ class Shortcut(HttpToolsProtocol):
         predictor = replica.predictor
         if predictor is None or self.flow.write_paused:
             return False
+        begun = perf_counter()
         try:
             arrays, rows = predictor.decode(self._held)
             if not predictor.is_quick(arrays, rows):
                 return False
-            payload = predictor.finish(arrays, rows)
+            outputs = predictor.predict(arrays, rows)
+            payload = predictor.encode(outputs)
         except (BadRequest, ServiceCodeFailed):
             return False
         except Exception:
             logger.exception("a request could not take the short way")
             return False
         self._holds = False
+        if self._arm is not None and (arm := replica.arms.of(self._arm)) is not None:
+            arm.add(perf_counter() - begun, predictor.read(outputs), self._user)
         request_id = replica.ids.next() if self._known_id is None else replica.ids.kept(self._known_id)
         general = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
         self.transport.write(self.head % (general, len(payload), request_id, payload))

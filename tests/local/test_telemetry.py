@@ -45,7 +45,7 @@ def new_incidents(canary: World, since: int, wanted: int) -> list[Incident]:
     return log.incidents()[since:]
 
 
-@pytest.mark.parametrize("mode", ["503", "reset", "hang"])
+@pytest.mark.parametrize("mode", ["503", "422", "reset", "hang"])
 def test_a_failing_canary_harms_no_client_and_each_failure_counts(canary: World, mode: str) -> None:
     """Every client gets the stable version's good answer; each failure is logged with its generation's weights."""
     gateway = canary.target.gateway
@@ -123,6 +123,34 @@ def test_healthy_versions_leave_no_line(canary: World) -> None:
     assert [one.arms.weights for one in found] == [{STABLE: 0, CANARY: 100}]
 
 
+def test_an_answer_that_is_not_finite_counts_although_it_is_a_4xx(canary: World) -> None:
+    """The host marks it: without another version the client gets the 422, and the version has failed once."""
+    log = canary.target.failures
+    before = len(log.incidents())
+    canary.route((7, 0), (8, 100))
+    canary.behave(8, "400")
+    assert canary.ask().status == 400
+    canary.behave(8, "422")
+    assert canary.ask().status == 422
+    found = new_incidents(canary, before, 1)
+    assert [(one.chosen, one.outcome, one.code, one.attempts) for one in found] == [(CANARY, Outcome.FAILED, 422, 1)]
+
+
+def test_a_judged_request_says_for_whom_it_was_chosen(canary: World) -> None:
+    """The host learns version and generation; a client's own mark is replaced, and gone from what is not judged."""
+    split = canary.route((7, 0), (8, 100), warm=(7,))
+    canary.ask(x_turnout_arm="digits@8 1")
+    canary.ask(x_turnout_arm="digits@8 1", x_turnout_version="digits@8")
+    judged, forced = canary.seen(8)[-2:]
+    assert judged["headers"]["x-turnout-arm"] == f"digits@8 {split.generation}"
+    assert "x-turnout-arm" not in forced["headers"]
+    canary.route((7, 0), (8, 100), sticky=Sticky("header", "x-user", "salt"))
+    canary.ask(x_user="anna")
+    marked = canary.seen(8)[-1]["headers"]
+    assert marked["x-turnout-arm"] == f"digits@8 {split.generation + 1} salt"
+    assert marked["x-turnout-user"] == "anna"
+
+
 def test_a_merely_slow_answer_is_no_failure(canary: World) -> None:
     """A second try has begun, and the chosen version's own answer came all the same."""
     log = canary.target.failures
@@ -166,6 +194,7 @@ LINE = {
         ({"answered": None, "code": 503, "flags": "UF"}, Outcome.FAILED),
         ({"answered": "digits@8/judged", "code": 500, "attempts": 1}, Outcome.FAILED),
         ({"answered": "digits@8/judged", "milliseconds": 3}, Outcome.FAILED),
+        ({"answered": "digits@8/judged", "code": 422, "attempts": 1, "failure": "non_finite"}, Outcome.FAILED),
         ({"answered": "digits@8/judged", "milliseconds": 900}, Outcome.SLOW),
         ({"answered": "digits@8/judged", "milliseconds": 900, "route": "judged digits 12 8=100"}, Outcome.FAILED),
         ({"answered": None, "code": 0, "flags": "DC"}, Outcome.LEFT),

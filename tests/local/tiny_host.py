@@ -1,7 +1,8 @@
 """A host that misbehaves on demand. The tests put it into a bento folder as `pipelines/serving/host.py`.
 
 The file `mode` beside the bento's manifest says how `/predict` is answered, read anew for each request:
-`ok`, `503`, `reset`, `hang`, `slow` (a second and a half), `nan`, `deaf` (as `hang`, and the probes hang as well).
+`ok`, `503`, `422` (its own fault), `400` (the client's), `reset`, `hang`, `slow` (a second and a half), `nan`,
+`deaf` (as `hang`, and the probes hang as well).
 With the mode `crash` it ends as it starts; with `never` it is never ready.
 """
 
@@ -42,6 +43,8 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             text = json.dumps(answer).encode()
             lines = [f"HTTP/1.1 {status} X", "content-type: application/json", f"content-length: {len(text)}"]
             lines.append(f"x-model-version: {MODEL}@{VERSION}")
+            if status == 422:
+                lines.append("x-turnout-failure: non_finite")
             if headers.get("connection", "").lower() == "close":
                 lines.append("connection: close")
             writer.write("\r\n".join([*lines, "", ""]).encode() + text)
@@ -77,8 +80,8 @@ async def answered(path: str, headers: dict[str, str], body: bytes) -> tuple[int
 
 async def predicted(now: str, headers: dict[str, str], asked: dict[str, list[object]]) -> tuple[int, object]:
     """The answer to a prediction, in the present mode; a request may ask for `slow` by itself."""
-    if now == "503":
-        return 503, {"error": "told to"}
+    if now in ("503", "422", "400"):
+        return int(now), {"error": "told to"}
     if now == "reset":
         return 0, None
     if now in ("hang", "deaf"):

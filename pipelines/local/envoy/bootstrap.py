@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.local.envoy.names import JOIN_HEADER, USER_HEADER
+from pipelines.local.envoy.names import FAILURE_HEADER, JOIN_HEADER, USER_HEADER
 from pipelines.local.envoy.routes import ROUTES_NAME
 from pipelines.local.envoy.settings import GatewayFiles, GatewaySettings
 
@@ -27,12 +27,14 @@ LOG_FIELDS = {
     "id": f"%REQ({JOIN_HEADER})%",
     "request_id": "%REQ(X-REQUEST-ID)%",
     "user": f"%REQ({USER_HEADER})%",
+    "failure": f"%RESP({FAILURE_HEADER})%",
 }
 """The fields of a line in the failures' log."""
 
 # The last one catches a failover that needed no second attempt, since the chosen hosts were known to be out.
 _WORTH_A_LINE = (
     "response.code >= 500 || upstream.request_attempt_count > 1 || "
+    f"'{FAILURE_HEADER}' in response.headers || "
     "(has(xds.upstream_host_metadata) && 'turnout' in xds.upstream_host_metadata.filter_metadata && "
     "xds.upstream_host_metadata.filter_metadata['turnout']['arm'] != xds.cluster_name)"
 )

@@ -29,6 +29,10 @@ JOIN_HEADER = "x-turnout-id"
 """An id that the gateway makes for each request; a client's own `x-request-id` may come twice."""
 USER_HEADER = "x-turnout-user"
 """What keeps a user with its version, as the gateway read it."""
+ARM_HEADER = "x-turnout-arm"
+"""Tells a host that a request is judged, for which version it was chosen, and under which split."""
+FAILURE_HEADER = "x-turnout-failure"
+"""In a host's answer: it says 4xx, and the version is to blame all the same."""
 OVERRIDE_HEADER = "x-turnout-version"
 """Asks for a version, such as `digits@8`."""
 
@@ -73,6 +77,12 @@ def judged_name(split: Split) -> str:
     """The name of the route that a split's judged traffic takes."""
     weights = ",".join(f"{ref.number}={weight}" for ref, weight in split.weights.items())
     return f"judged {split.model} {split.generation} {weights}"
+
+
+def arm_mark(split: Split, ref: VersionRef) -> str:
+    """What `ARM_HEADER` says; with the rollout where a user's answers count once."""
+    salt = f" {split.sticky.salt}" if split.sticky and split.sticky.salt else ""
+    return f"{ref} {split.generation}{salt}"
 
 
 def read_judged(name: str) -> Arms | None:

@@ -10,10 +10,13 @@ from typing import Any
 
 from pipelines.errors import TurnoutError
 from pipelines.local.envoy.names import (
+    ARM_HEADER,
+    FAILURE_HEADER,
     JOIN_HEADER,
     OVERRIDE_HEADER,
     USER_HEADER,
     Purpose,
+    arm_mark,
     cluster_name,
     judged_name,
     read_cluster,
@@ -105,7 +108,7 @@ def _of_model(model: ModelRoutes, settings: GatewaySettings) -> Iterator[Json]:
             "name": f"direct {name} {ref.number}",
             "match": {"prefix": f"/{name}/", "headers": [_header(OVERRIDE_HEADER, {"exact": str(ref)})]},
             "route": _plain(cluster_name(ref, Purpose.DIRECT), settings),
-            **_marks(name),
+            **_marks(name, is_judged=False),
         }
     yield _unknown_version(model)
     yield from _judged(model, settings)
@@ -113,7 +116,7 @@ def _of_model(model: ModelRoutes, settings: GatewaySettings) -> Iterator[Json]:
         "name": f"page {name}",
         "match": {"prefix": f"/{name}/"},
         "route": _plain(cluster_name(model.main, Purpose.DIRECT), settings),
-        **_marks(name),
+        **_marks(name, is_judged=False),
     }
     yield {
         "name": f"model {name}",
@@ -165,7 +168,12 @@ def _by_weight(model: ModelRoutes, settings: GatewaySettings) -> Json:
     split = model.split
     weighted: Json = {
         "clusters": [
-            {"name": cluster_name(ref, Purpose.JUDGED), "weight": weight} for ref, weight in split.weights.items()
+            {
+                "name": cluster_name(ref, Purpose.JUDGED),
+                "weight": weight,
+                "request_headers_to_add": [_overwrite(ARM_HEADER, arm_mark(split, ref))],
+            }
+            for ref, weight in split.weights.items()
         ]
     }
     if split.sticky is not None:
@@ -200,6 +208,9 @@ def _by_weight(model: ModelRoutes, settings: GatewaySettings) -> Json:
         "retry_policy": retry,
     }
     if model.is_contested:
+        # An answer that is not finite comes as a 422, and another version may have a better one.
+        retry["retry_on"] = "5xx,retriable-headers"
+        retry["retriable_headers"] = [{"name": FAILURE_HEADER, "present_match": True}]
         retry["per_try_timeout"] = f"{settings.second_try_seconds}s"
         action["hedge_policy"] = {"hedge_on_per_try_timeout": True}
     if split.shadow is not None:
@@ -216,10 +227,12 @@ def _header(name: str, match: Json) -> Json:
     return {"name": name, "string_match": match}
 
 
-def _marks(model: str, *, user: str = "", cookie: Sticky | None = None) -> Json:
+def _marks(model: str, *, user: str = "", cookie: Sticky | None = None, is_judged: bool = True) -> Json:
     """Headers that every forwarded request of a model gets; what a client sent under these names is replaced."""
     added = [_overwrite(JOIN_HEADER, "%UNIQUE_ID%"), _overwrite("x-forwarded-prefix", f"/{model}")]
-    marks: Json = {"request_headers_to_add": added, "request_headers_to_remove": [OVERRIDE_HEADER]}
+    # A judged request has its mark by now: the chosen cluster's headers come first.
+    removed = [OVERRIDE_HEADER] if is_judged else [OVERRIDE_HEADER, ARM_HEADER]
+    marks: Json = {"request_headers_to_add": added, "request_headers_to_remove": removed}
     if user:
         added.append(_overwrite(USER_HEADER, user))
     answer = [_overwrite(JOIN_HEADER, f"%REQ({JOIN_HEADER})%")]
