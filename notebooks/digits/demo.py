@@ -194,14 +194,14 @@ def main() -> None:
     wait_until_champion(first)
     url = str(turnout_json("status", "digits")["models"]["digits"]["url"])
     image = compare(first, url)
-    print(f"\nFrom the notebooks to this answer: {time.monotonic() - started:.0f} s.")
+    print(f"\nFrom the notebooks to this answer: {time.monotonic() - started:.0f} s. The OpenAPI page is {url}/")
     try:
         forward(url, image)
         back(url, image)
         turnout("status", "digits")
         print("\nWhat to try next:")
         for command, purpose in (
-            (f"curl -s {url}/docs.json", "the service's own description"),
+            (f"{url}/", "the OpenAPI page, with a try-it-out, in a browser"),
             (".venv/bin/turnout history digits", "who did what"),
             (".venv/bin/turnout versions digits --json", "every version, for a program"),
             ("make lab", "the notebooks in JupyterLab"),
