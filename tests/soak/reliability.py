@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -45,7 +46,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak.reliability")
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (default: all)")
     parser.add_argument("--scale", type=float, default=1.0, help="the share of the full length (default: %(default)s)")
-    parser.add_argument("--write-docs", action="store_true", help=f"put the latest of each part into docs/{PAGE.name}")
+    parser.add_argument("--write-docs", action="store_true", help=f"put these parts into docs/{PAGE.name}")
     options = parser.parse_args()
     verdicts = []
     for name in options.only.split(","):
@@ -59,11 +60,24 @@ def main() -> int:
         (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
         verdicts.append(outcome.verdict)
     if options.write_docs:
-        parts = [RESULTS / f"{name}.md" for name in PARTS]
-        found = "\n".join(part.read_text(encoding="utf-8") for part in parts if part.exists())
-        head = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
-        PAGE.write_text(f"{head}{MARK}\n\n{found}", encoding="utf-8")
+        measured = [RESULTS / f"{name}.md" for name in options.only.split(",")]
+        PAGE.write_text(
+            renewed(PAGE.read_text(encoding="utf-8"), [part.read_text("utf-8") for part in measured]), "utf-8"
+        )
     return int("NOT HELD" in verdicts)
+
+
+def renewed(page: str, parts: list[str]) -> str:
+    """The page with these parts in the place of those of the same title; a new one comes last, the others stay."""
+    head, _, old = page.partition(MARK)
+    sections = {_title(text): text for text in re.split(r"^(?=## )", old, flags=re.MULTILINE)[1:]}
+    sections |= {_title(text): text for text in parts}
+    return f"{head}{MARK}\n\n" + "\n".join(text.strip() + "\n" for text in sections.values())
+
+
+def _title(section: str) -> str:
+    """Its heading without the verdict."""
+    return section.partition("\n")[0].rpartition(": ")[0]
 
 
 def _run(name: str, scale: float) -> Outcome:
