@@ -21,6 +21,7 @@ import pipelines
 from pipelines.errors import BadInput, BadProject
 from pipelines.place import PROJECT_FILE, START, load, turnout_table
 from pipelines.policy.metrics import BETTER, improves
+from pipelines.project_monitoring import monitoring
 from pipelines.values import (
     Comparison,
     Gates,
@@ -47,6 +48,7 @@ class _Table(BaseModel):
 class _Turnout(_Table):
     port: int = Field(3000, ge=1, le=65535, description="a whole number from 1 to 65535")
     models: dict[str, Any] = Field(default={}, description="a table of models, [tool.turnout.models.NAME]")
+    monitoring: dict[str, Any] = Field(default={}, description="a table of ports, [tool.turnout.monitoring]")
 
 
 class _Model(_Table):
@@ -89,7 +91,7 @@ class _Rollout(_Table):
     keep: int = Field(1, ge=0, le=20, description="a whole number from 0 to 20")
 
 
-_T = TypeVar("_T", bound=_Table)
+_T = TypeVar("_T", bound=BaseModel)
 Key = tuple[str, ...]
 
 
@@ -154,7 +156,8 @@ class _Reader:
             return None
         models = {name: self.model(name, value, (*key, "models", name)) for name, value in read.models.items()}
         sound = {name: model for name, model in models.items() if model is not None}
-        return Project(self.root, read.port, sound)
+        watched = monitoring(self, read.monitoring, read.port, (*key, "monitoring"))
+        return Project(self.root, read.port, sound, watched)
 
     def model(self, name: str, table: Any, key: Key) -> ModelConfig | None:
         try:

@@ -13,6 +13,7 @@ from pipelines.stages.resolve import Control
 if TYPE_CHECKING:
     from pipelines.adapters.templates import DrainTemplates
     from pipelines.local.daemon import Parts
+    from pipelines.local.engine import Engine
     from pipelines.local.logs import LogFiles
     from pipelines.place import Place
     from pipelines.ports import Catalogue, Ports, Registry
@@ -95,6 +96,10 @@ def _daemon_parts(place: Place) -> Parts:
 
     from pipelines.adapters.clock import SystemClock
     from pipelines.local.daemon import Parts
+    from pipelines.local.monitoring.room import Samples, Sources
+    from pipelines.local.rooms import Room, Rooms
+    from pipelines.local.runtime import Runtime
+    from pipelines.local.status import StatusReport
     from pipelines.local.target import LocalTarget
 
     # All of the project file takes half a second to check: a dead daemon must be replaced sooner than that.
@@ -107,16 +112,35 @@ def _daemon_parts(place: Place) -> Parts:
             return None
         return [sys.executable, "-P", "-m", "pipelines.cli", "champion", str(body["ref"])]
 
+    target = LocalTarget.of(place.root, place.state, port)
+
+    def url(model: str) -> str:
+        return f"http://127.0.0.1:{port}/{model}"
+
+    def furnish(engine: Engine) -> Sequence[Room]:
+        rooms: list[Room] = []
+        report = StatusReport(engine, url, Rooms(rooms).status)
+        sources = Sources(
+            report.all,
+            engine.journal,
+            target.sockets,
+            Runtime.of(place.root).gateway_admin,
+            place.state,
+            lambda: project().now().monitoring.beside(port).port,
+        )
+        return [*rooms, Samples(sources).room]
+
     return Parts(
-        target=LocalTarget.of(place.root, place.state, port),
+        target=target,
         catalogue=local_catalogue(place.state),
         clock=SystemClock(),
         rollout=lambda model: project().now().model(model).rollout,
-        url=lambda model: f"http://127.0.0.1:{port}/{model}",
+        url=url,
         courier=courier,
         available_mb=lambda: psutil.virtual_memory().available / 1e6,
         logs=place.state / "logs",
         prepare=project,
+        furnish=furnish,
     )
 
 

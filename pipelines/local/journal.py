@@ -244,6 +244,11 @@ class Journal:
             for row in rows
         ]
 
+    def event_counts(self) -> dict[tuple[str, str], int]:
+        """How often each action stands in the history, by model and action."""
+        rows = self._all("SELECT model, action, COUNT(*) AS number FROM events GROUP BY model, action")
+        return {(row["model"], row["action"]): row["number"] for row in rows}
+
     def undelivered(self) -> list[Message]:
         """Messages that nobody has taken yet, the oldest first."""
         rows = self._all("SELECT * FROM outbox WHERE delivered IS NULL ORDER BY id")

@@ -81,6 +81,10 @@ class LocalTarget:
         """The instance ids of all processes that belong to it."""
         return self._hosts.instances() | ({self.gateway.instance} - {""})
 
+    def sockets(self) -> Mapping[VersionRef, tuple[str, ...]]:
+        """Where the hosts of each version answer."""
+        return self._hosts.sockets()
+
     def open(self) -> None:
         """Start the gateway unless it runs.
 

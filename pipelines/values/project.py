@@ -9,6 +9,7 @@ from typing import Literal
 
 from pipelines.errors import BadInput, NoSuchModel
 from pipelines.values.gates import Gates
+from pipelines.values.monitoring import Monitoring
 from pipelines.values.refs import check_model_name
 
 Parameter = bool | int | float | str
@@ -100,11 +101,13 @@ class Project:
         root: The folder, absolute.
         port: The gateway's public port.
         models: The models by name.
+        monitoring: Where it is watched.
     """
 
     root: Path
     port: int = 3000
     models: Mapping[str, ModelConfig] = field(default_factory=dict)
+    monitoring: Monitoring = Monitoring()
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:

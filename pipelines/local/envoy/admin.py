@@ -14,6 +14,10 @@ from pipelines.local.unix_http import ask
 from pipelines.values import VersionRef
 
 _TIMEOUT_SECONDS = 2.0
+_COUNTED = "/stats?type=Counters&filter=" + quote(
+    r"^(cluster\..*/(judged|direct|shadow)\.upstream_rq_([1-5]xx|retry|timeout)|http\.public\.downstream_rq_[1-5]xx)$"
+)
+_SECONDS = "/stats/prometheus?filter=" + quote(r"^http\.public\.downstream_rq_time$")
 _COMPLETED = "/stats?type=Counters&filter=" + quote(r"^cluster\..*/judged\.upstream_rq_completed$")
 
 
@@ -104,6 +108,14 @@ class Admin:
             if chosen is not None:
                 counted[chosen[0]] = int(value)
         return counted
+
+    def counters(self) -> dict[str, int]:
+        """Answers by code, retries and time-outs of all clusters, and answers by code at the public port, by name."""
+        return {name: int(value) for name, value in self._stats(_COUNTED).items()}
+
+    def seconds(self) -> str:
+        """How long requests took at the public port, in milliseconds, in Prometheus' text format."""
+        return self._ask(_SECONDS).decode(errors="replace")
 
     def reopen_logs(self) -> None:
         """Write to new files where the old ones were renamed."""

@@ -1,0 +1,53 @@
+"""What the judge and the watch for drift add to a model's status, as samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prometheus_client.metrics_core import Metric
+
+from pipelines.local.monitoring.families import Sample, gauge
+
+VERDICTS = ("PASS", "FAIL", "INCONCLUSIVE", "HOLD")
+
+
+def judged_families(models: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
+    """Samples of the keys `rollout` and `drift`, where a model's status has them.
+
+    A status of another version of Turnout may have them in another form: what cannot be read is left out.
+    """
+    rollouts = {model: found for model, entry in models.items() if isinstance(found := entry.get("rollout"), Mapping)}
+    yield gauge(
+        "turnout_rollout_verdict",
+        "1 for what the judge says of the rollout under way.",
+        [
+            ({"model": model, "verdict": verdict}, str(one.get("verdict", "")).upper() == verdict)
+            for model, one in rollouts.items()
+            if one.get("verdict")
+            for verdict in VERDICTS
+        ],
+    )
+    yield gauge(
+        "turnout_rollout_e_value",
+        "Evidence of a stream, as the natural logarithm of its e-value.",
+        [sample for model, one in rollouts.items() for sample in _streams(model, one)],
+    )
+    drifts = {model: found for model, entry in models.items() if isinstance(found := entry.get("drift"), Mapping)}
+    yield gauge(
+        "turnout_drift_alarm",
+        "1 while the watch for drift sees one.",
+        [
+            ({"model": model}, bool(one["is_drifting"]))
+            for model, one in drifts.items()
+            if isinstance(one.get("is_drifting"), bool)
+        ],
+    )
+
+
+def _streams(model: str, rollout: Mapping[str, Any]) -> Iterator[Sample]:
+    streams = rollout.get("log_e_values")
+    for name, value in streams.items() if isinstance(streams, Mapping) else ():
+        if isinstance(value, int | float) and math.isfinite(value):
+            yield {"model": model, "stream": str(name)}, float(value)
