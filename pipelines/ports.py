@@ -433,6 +433,15 @@ class Operator(Protocol):
             BadInput: nobody knows of it.
         """
 
+    def glance(self, name: str, **asked: str | int) -> Any:
+        """As `ask`, or `status` under that name, but at once or not at all: None when nothing answers within seconds.
+
+        For whoever looks again and again: it starts nothing and waits for nobody.
+
+        Raises:
+            BadInput: nobody knows of it.
+        """
+
     def tell(self, name: str, body: Mapping[str, Any]) -> Any:
         """Give an order to a part of the runtime. It may come twice when the runtime dies over it.
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipelines.local.daemon import Parts
     from pipelines.local.engine import Engine
     from pipelines.local.logs import LogFiles
+    from pipelines.local.rooms import Room
     from pipelines.place import Place
     from pipelines.ports import Catalogue, Ports, Registry
     from pipelines.project import Watched
@@ -96,8 +97,9 @@ def _daemon_parts(place: Place) -> Parts:
 
     from pipelines.adapters.clock import SystemClock
     from pipelines.local.daemon import Parts
+    from pipelines.local.figures import Figures
     from pipelines.local.monitoring.room import Samples, Sources
-    from pipelines.local.rooms import Room, Rooms
+    from pipelines.local.rooms import Rooms
     from pipelines.local.runtime import Runtime
     from pipelines.local.status import StatusReport
     from pipelines.local.target import LocalTarget
@@ -118,7 +120,10 @@ def _daemon_parts(place: Place) -> Parts:
         return f"http://127.0.0.1:{port}/{model}"
 
     def furnish(engine: Engine) -> Sequence[Room]:
-        rooms: list[Room] = []
+        def events(model: str, count: int) -> list[dict[str, Any]]:
+            return [event.as_dict() for event in engine.journal.history(model, count)]
+
+        rooms: list[Room] = [Figures(target.counted, events).room()]
         report = StatusReport(engine, url, Rooms(rooms).status)
         sources = Sources(
             report.all,

@@ -509,6 +509,7 @@ class FakeOperator:
         models: The status, by model.
         failure: What `operate` raises.
         answers: What the rooms answer, by name.
+        is_silent: Whether a glance finds nobody.
     """
 
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -516,11 +517,19 @@ class FakeOperator:
     asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     answers: dict[str, Any] = field(default_factory=dict)
+    is_silent: bool = False
 
     def ask(self, name: str, **asked: str | int) -> Any:
         """What was given under that name."""
         self.asked.append(("ask", name, dict(asked)))
         return self.answers[name]
+
+    def glance(self, name: str, **asked: str | int) -> Any:
+        """What was given under that name, or the status; None while it is silent."""
+        if self.is_silent:
+            return None
+        self.asked.append(("glance", name, dict(asked)))
+        return self.status() if name == "status" else self.answers.get(name)
 
     def tell(self, name: str, body: Mapping[str, Any]) -> Any:
         """Note it, and answer what was given under that name."""

@@ -11,6 +11,7 @@ from pipelines.errors import NoSuchVersion
 from pipelines.policy.differences import compare, compare_cells
 from pipelines.stages.diff import Difference
 from pipelines.stages.logs import Summary
+from pipelines.stages.monitor import Seen
 from pipelines.stages.prune import Pruned
 from pipelines.stages.service_code import Kept
 from pipelines.stages.ship import Shipped, Step
@@ -41,6 +42,7 @@ from pipelines.views import (
     HistoryView,
     LogSummaryView,
     LogsView,
+    MonitorView,
     PackageView,
     PlanView,
     PruneView,
@@ -103,6 +105,7 @@ def examples(word: str) -> dict[type[View], View]:
         ),
         LogSummaryView(Summary([Template(word, "ERROR", 3, NOON, NOON, {"digits@2": 3}, is_new=True)], 3, PAIRS)),
         HistoryView("digits", history(word)),
+        MonitorView(Seen("digits", NOON, {**entry(word), "rollout": rollout(word)}, figures(word))),
         DiffView(difference(second, replace(third, package=second.package), word)),
         ServiceCodeView(kept),
         DoctorView([Finding("disk", Health.WARNING, word, f"`turnout prune` frees some: {word}")]),
@@ -191,6 +194,51 @@ def entry(word: str) -> dict[str, Any]:
         "bake_until": "2026-02-03T12:10:00+00:00",
         "quarantined": {"digits@1": f"too many failures {word}"},
         "generation": 4,
+    }
+
+
+def rollout(word: str) -> dict[str, Any]:
+    """What the judge of a rollout says."""
+    return {
+        "phase": f"step 2 of 4: 10 % {word}",
+        "verdict": "INCONCLUSIVE",
+        "evidence": {"requests": 203, "failures": 2, "harm": 1.8},
+        "needed": f"about 240 more requests, 12 min at the present rate {word}",
+    }
+
+
+def figures(word: str) -> dict[str, Any]:
+    """The live figures of that model: the canary began two minutes ago."""
+
+    def version(rate: float, failing: float, slow: float, since: int) -> dict[str, Any]:
+        waves = [1 + 0.3 * ((number * 7) % 11 - 5) / 5 for number in range(60)]
+        return {
+            "requests": round(rate * 100),
+            "failures": round(failing * 100),
+            "requests_per_second": rate,
+            "failures_per_second": failing,
+            "failed_share": failing / rate if rate else None,
+            "p50_ms": slow if rate else None,
+            "p95_ms": slow * 2.1 if rate else None,
+            "p99_ms": slow * 3.4 if rate else None,
+            "history": {
+                "requests_per_second": [None if number < since else rate * wave for number, wave in enumerate(waves)],
+                "failures_per_second": [None if number < since else failing for number in range(60)],
+                "p95_ms": [None if number < since or not rate else slow * wave for number, wave in enumerate(waves)],
+            },
+        }
+
+    return {
+        "model": "digits",
+        "rate_seconds": 10.0,
+        "share_seconds": 60.0,
+        "step_seconds": 5.0,
+        "versions": {
+            "digits@1": version(0, 0, 0, 0),
+            "digits@2": version(36.4, 0, 0.21, 0),
+            "digits@3": version(4.1, 0.06, 0.34, 36),
+        },
+        "events": history(word),
     }
 
 

@@ -59,6 +59,24 @@ class Looking(AppBase):
         ref = resolve(spec, self.control) if spec is not None and self.place.check(spec.model) else None
         return LogQuery(ref, level, since, until, grep, asked.get("lines", 50))
 
+    def monitor(self, model: str) -> views.View:
+        """A model as it runs now; see `stages.monitor`."""
+        from datetime import UTC, datetime
+
+        from pipelines.stages.monitor import look
+        from pipelines.views import MonitorView
+
+        return MonitorView(look(self.place.check(model), self.control, datetime.now(UTC)))
+
+    def watch(self, model: str, show: Callable[[views.View], None], pause: float) -> None:
+        """Show a model as it runs, every so many seconds, until Ctrl-C."""
+        from time import sleep
+
+        with suppress(KeyboardInterrupt):
+            while True:
+                show(self.monitor(model))
+                sleep(pause)
+
     def history(self, model: str) -> views.View:
         """What happened to a model."""
         from pipelines.views import HistoryView

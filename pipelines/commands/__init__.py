@@ -15,6 +15,7 @@ ORDER = (
     "undo",
     "ship",
     "status",
+    "monitor",
     "logs",
     "history",
     "up",

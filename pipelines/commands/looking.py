@@ -44,3 +44,17 @@ def logs(session: Session, /, ref: VersionSpec | None, follow: bool, summary: bo
 def history(session: Session, model: str) -> View:
     """Show what happened to a model, the latest first."""
     return session.app.history(model)
+
+
+@main_group.command()
+@click.argument("model")
+@click.option("-f", "--follow", is_flag=True, help="And again every two seconds, until Ctrl-C.")
+@SESSION
+def monitor(session: Session, model: str, follow: bool) -> View | None:  # noqa: FBT001
+    """Show a model's live figures by version, its split and how far its rollout has come."""
+    if not follow:
+        return session.app.monitor(model)
+    if session.follow is None:
+        raise BadInput("a cell cannot follow", instead=f"`%monitor {model}` shows a panel that goes on by itself")
+    session.app.watch(model, session.follow, 2.0)
+    return None

@@ -17,8 +17,10 @@ from pipelines.local.hosts.record import Records
 from pipelines.local.hosts.supervisor import HostSupervisor
 from pipelines.local.process import orphans, terminate
 from pipelines.local.runtime import Runtime
+from pipelines.local.service_times import ServiceTimes
 from pipelines.local.telemetry import FailureLog
 from pipelines.values import Bento, HostHealth, Split, VersionRef
+from pipelines.values.figures import Counted
 
 DRAIN_SECONDS = 30.0
 """How long a version that is to be stopped may take for what it has begun."""
@@ -60,6 +62,7 @@ class LocalTarget:
         self._drain_seconds = drain_seconds
         self._lock = Lock()
         self._requests: dict[VersionRef, _Counted] = {}
+        self._times = ServiceTimes()
 
     @classmethod
     def of(cls, root: Path, state: Path, port: int) -> LocalTarget:
@@ -108,6 +111,8 @@ class LocalTarget:
             with self._lock:
                 self._requests.pop(bento.ref, None)
             self._requests_of(bento.ref, self.gateway.requests())
+        # What its hosts have counted by now was their warm-up.
+        self._times.read({bento.ref: self._hosts.sockets()[bento.ref]})
 
     def route(self, split: Split, warm: frozenset[VersionRef]) -> Split:
         """Make `split` the live one; see `ports.Target`."""
@@ -135,7 +140,9 @@ class LocalTarget:
         while self.gateway.in_flight(ref) and time.monotonic() < deadline:
             time.sleep(0.02)
         self.gateway.remove(ref)
+        sockets = self._hosts.sockets().get(ref, ())
         self._hosts.stop(ref)
+        self._times.forget(ref, sockets)
         with self._lock:
             self._requests.pop(ref, None)
 
@@ -152,6 +159,13 @@ class LocalTarget:
                 failures=self.failures.count(ref, one.started),
             )
             for ref, one in hosts.items()
+        }
+
+    def counted(self) -> dict[str, Counted]:
+        """What gateway, log and hosts have counted of each running version, by REF; asks each host that answers."""
+        seconds = self._times.read(self._hosts.answering())
+        return {
+            str(ref): Counted(one.requests, one.failures, seconds.get(ref, {})) for ref, one in self.health().items()
         }
 
     def tick(self) -> None:

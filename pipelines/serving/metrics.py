@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OUTCOMES = ("ok", "rejected", "model_error", "non_finite", "disconnected", "failed")
 """How a request ends: answered, refused, the model raised, its answer was not finite, the client left, we failed."""
 
-SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0)
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 

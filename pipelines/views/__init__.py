@@ -6,6 +6,7 @@ from pipelines.views.doctor import DoctorView
 from pipelines.views.history import HistoryView
 from pipelines.views.lists import PruneView, VersionsView
 from pipelines.views.logs import LogSummaryView, LogsView
+from pipelines.views.monitor import MonitorView
 from pipelines.views.problems import ErrorView
 from pipelines.views.running import DeploymentView, DownView, PlanView, StatusView
 from pipelines.views.service_code import ServiceCodeView
@@ -20,6 +21,7 @@ __all__ = [
     "HistoryView",
     "LogSummaryView",
     "LogsView",
+    "MonitorView",
     "PackageView",
     "PlanView",
     "PruneView",

@@ -58,6 +58,13 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
+class Spark:
+    """How a number went of late, to be drawn as a line: none below 0; None where nobody looked."""
+
+    values: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One cell of a grid; `is_badge` makes a mark of its text, such as a verdict."""
 
@@ -66,6 +73,7 @@ class Cell:
     is_badge: bool = False
     is_number: bool = False
     scale: Scale | None = None
+    spark: Spark | None = None
 
 
 @dataclass(frozen=True, slots=True)

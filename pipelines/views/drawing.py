@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.views.blocks import Bar, Scale, Tone
+from pipelines.views.blocks import Bar, Scale, Spark, Tone
 from pipelines.views.style import SHARES
 
 WIDTH, HEIGHT = 170, 16
@@ -26,6 +26,7 @@ class Strokes:
         shares: The parts of a bar, one after the other.
         mark: A point on a timeline.
         arrow: From here to there.
+        levels: From nothing to the most.
     """
 
     out: str
@@ -36,16 +37,19 @@ class Strokes:
     shares: str
     mark: str
     arrow: str
+    levels: str
 
 
-FINE = Strokes("┄", "─", "┃", "━", "●", "█▒▓░▚", "●", "→")
-PLAIN = Strokes(".", "-", "|", "=", "o", "#=%-:", "*", "->")
+FINE = Strokes("┄", "─", "┃", "━", "●", "█▒▓░▚", "●", "→", " ▁▂▃▄▅▆▇█")
+PLAIN = Strokes(".", "-", "|", "=", "o", "#=%-:", "*", "->", " _.-~=+*#")
 
 
 def strokes(encoding: str) -> Strokes:
     """What a stream of that encoding can write."""
     try:
-        "".join((FINE.out, FINE.room, FINE.bound, FINE.interval, FINE.value, FINE.shares, FINE.arrow)).encode(encoding)
+        "".join(
+            (FINE.out, FINE.room, FINE.bound, FINE.interval, FINE.value, FINE.shares, FINE.arrow, FINE.levels)
+        ).encode(encoding)
     except (UnicodeEncodeError, LookupError):
         return PLAIN
     return FINE
@@ -81,6 +85,54 @@ def bar_text(bar: Bar, width: int, marks: Strokes) -> tuple[str, list[str]]:
 def share_text(share: float) -> str:
     """`12.5 %`."""
     return f"{share:.4g} %"
+
+
+SPARK_WIDTH = 20
+"""Of a sparkline in characters."""
+_SVG = (120, 20)
+"""Width and height of one in a page, in pixels."""
+
+
+def spark_text(spark: Spark, marks: Strokes) -> str:
+    """`▁▁▂▅█▇▂`: the mean of each twentieth against the largest; blank where nobody looked."""
+    means = _means(spark.values, SPARK_WIDTH)
+    most = max((mean for mean in means if mean is not None), default=0.0)
+    blank, levels = marks.levels[0], marks.levels[1:]
+    return "".join(
+        blank if mean is None else levels[round((len(levels) - 1) * mean / most) if most else 0] for mean in means
+    ).rstrip()
+
+
+def spark_svg(spark: Spark) -> str:
+    """A line for each stretch that was looked at, above the line of nothing."""
+    width, height = _SVG
+    values = [value if value is not None and math.isfinite(value) else None for value in spark.values]
+    most = max((value for value in values if value is not None), default=0.0) or 1.0
+    step = (width - 4) / max(1, len(values) - 1)
+    lines: list[list[str]] = [[]]
+    for number, value in enumerate(values):
+        if value is None:
+            lines.append([])
+        else:
+            lines[-1].append(f"{2 + number * step:.1f},{height - 2 - (height - 4) * value / most:.1f}")
+    drawn = "".join(
+        f'<polyline points="{" ".join(points)}" fill="none" stroke="currentColor" stroke-width="1.5"'
+        ' stroke-linecap="round"/>'
+        for points in (points * 2 if len(points) == 1 else points for points in lines)
+        if points
+    )
+    floor = f'<line x1="0" y1="{height - 1}" x2="{width}" y2="{height - 1}" stroke="#888"/>'
+    return f'<svg width="{width}" height="{height}" aria-hidden="true">{floor}{drawn}</svg>'
+
+
+def _means(values: Sequence[float | None], count: int) -> list[float | None]:
+    """The values in so many groups, each with its mean."""
+    found: list[float | None] = []
+    for number in range(count):
+        group = values[number * len(values) // count : (number + 1) * len(values) // count]
+        known = [value for value in group if value is not None and math.isfinite(value)]
+        found.append(sum(known) / len(known) if known else None)
+    return found
 
 
 def scale_svg(scale: Scale, tone: Tone) -> str:

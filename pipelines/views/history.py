@@ -34,14 +34,18 @@ class HistoryView(View):
         if not self.events:
             return [Line(f"Nothing has happened to {self.model} yet.")]
         shown = self.events[:_SHOWN]
-        days = [(day, [_happening(event) for event in found]) for day, found in _days(shown)]
         more = len(self.events) - len(shown)
         rest = [Line(f"and {more} more: `--json` has all.")] if more else []
-        return [Heading(self.model, beside="times are UTC"), Timeline(days), *rest]
+        return [Heading(self.model, beside="times are UTC"), Timeline(days(shown)), *rest]
 
     def document(self) -> Mapping[str, Any]:
         """`model` and `events`."""
         return {"model": self.model, "events": [dict(event) for event in self.events]}
+
+
+def days(events: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Happening]]]:
+    """Events for a timeline, by day."""
+    return [(day, [_happening(event) for event in found]) for day, found in _days(events)]
 
 
 def _days(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:

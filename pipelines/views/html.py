@@ -22,7 +22,7 @@ from pipelines.views.blocks import (
     Tone,
     visible,
 )
-from pipelines.views.drawing import bar_svg, scale_svg, share_text
+from pipelines.views.drawing import bar_svg, scale_svg, share_text, spark_svg
 from pipelines.views.style import BADGES, SHARES, STYLE
 
 
@@ -109,7 +109,8 @@ def _cell(cell: Cell) -> str:
     text = _said(cell.text)
     if cell.tone is not Tone.PLAIN:
         text = f'<span class="{cell.tone.value}">{text}</span>'
-    return f"{text} {scale_svg(cell.scale, cell.tone)}".strip() if cell.scale else text
+    drawn = scale_svg(cell.scale, cell.tone) if cell.scale else spark_svg(cell.spark) if cell.spark else ""
+    return f"{text} {drawn}".strip()
 
 
 def _mark(cell: Cell) -> str:

@@ -11,7 +11,7 @@ from pipelines.views.base import View
 from pipelines.views.blocks import Bar, Block, Cell, Facts, Grid, Heading, Line, Tone
 from pipelines.views.parts import age_text
 
-_HEALTH = {"ready": Tone.GOOD, "starting": Tone.UNSURE, "unhealthy": Tone.BAD, "failed": Tone.BAD}
+HEALTH = {"ready": Tone.GOOD, "starting": Tone.UNSURE, "unhealthy": Tone.BAD, "failed": Tone.BAD}
 _PHASES = {
     "empty": Tone.PLAIN,
     "live": Tone.GOOD,
@@ -122,19 +122,29 @@ class DownView(View):
 
 def model_blocks(name: str, entry: Mapping[str, Any]) -> list[Block]:
     """A model's card: its versions and whatever is under way."""
-    phase = str(entry["phase"])
     versions: Mapping[str, Mapping[str, Any]] = entry["versions"]
-    blocks: list[Block] = [Heading(name, Cell(phase, _PHASES.get(phase, Tone.PLAIN), is_badge=True), str(entry["url"]))]
+    blocks: list[Block] = [phase_heading(name, entry)]
     split = split_bar(versions)
     blocks += [split] if split else []
     blocks += [_table(versions)] if versions else []
+    facts = deployment_facts(entry)
+    return [*blocks, Facts(facts)] if facts else blocks
+
+
+def phase_heading(name: str, entry: Mapping[str, Any]) -> Heading:
+    """The model, its phase and its address."""
+    phase = str(entry["phase"])
+    return Heading(name, Cell(phase, _PHASES.get(phase, Tone.PLAIN), is_badge=True), str(entry["url"]))
+
+
+def deployment_facts(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is under way, and what is remembered of the versions."""
     facts = []
     if entry.get("operation"):
         facts.append(("under way", operation_text(entry["operation"])))
     if entry.get("bake_until"):
         facts.append(("baking until", f"{_moment(entry['bake_until'])} UTC"))
-    facts += [("quarantined", f"{ref}: {reason}") for ref, reason in (entry.get("quarantined") or {}).items()]
-    return [*blocks, Facts(facts)] if facts else blocks
+    return [*facts, *(("quarantined", f"{ref}: {reason}") for ref, reason in (entry.get("quarantined") or {}).items())]
 
 
 def operation_text(operation: Mapping[str, Any]) -> str:
@@ -166,7 +176,7 @@ def _row(ref: str, version: Mapping[str, Any]) -> dict[str, Cell]:
         "version": Cell(ref),
         "weight": Cell(f"{version['weight']} %", is_number=True),
         "role": Cell(str(version["role"])),
-        "health": Cell(health, _HEALTH.get(health, Tone.PLAIN), is_badge=True),
+        "health": Cell(health, HEALTH.get(health, Tone.PLAIN), is_badge=True),
         "age": Cell("-" if age is None else age_text(age), is_number=True),
         "requests": Cell(str(version["requests"]), is_number=True),
         "failures": Cell(str(failures), Tone.BAD if failures else Tone.PLAIN, is_number=True),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.views.blocks import Cell, Grid, visible
-from pipelines.views.drawing import Strokes, scale_text
+from pipelines.views.drawing import SPARK_WIDTH, Strokes, scale_text, spark_text
 from pipelines.views.text import STYLES, styled
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _print_table(console: Console, block: Grid, marks: Strokes, beside: int, *, 
     below = 0 if beside or not has_scales else min(max(_width(row[0].text) for row in block.rows), _SCALE[1])
     for row in block.rows:
         scaled = next((cell for cell in row if cell.scale), None)
-        cells = [_text(cell) for cell in row]
+        cells = [_sparked(cell, marks) for cell in row]
         if beside:
             cells.append(_drawn(scaled, beside, marks))
         elif below >= _SCALE[0] and scaled is not None:
@@ -70,17 +70,17 @@ def _print_cards(console: Console, block: Grid, marks: Strokes) -> None:
         badges = [_text(cell) for cell in row[1:] if cell.is_badge]
         console.print(Text("  ").join([styled(row[0].text, "bold"), *badges]), overflow="fold")
         for name, cell in zip(block.columns[1:], row[1:], strict=True):
-            if cell.text.strip(" -") and not cell.is_badge:
-                _print_fact(console, name, cell)
+            if (cell.text.strip(" -") or cell.spark) and not cell.is_badge:
+                _print_fact(console, name, _sparked(cell, marks))
             if cell.scale:
                 console.print(Text("  ").append_text(_drawn(cell, _SCALE[1], marks)))
 
 
-def _print_fact(console: Console, name: str, cell: Cell) -> None:
+def _print_fact(console: Console, name: str, text: Text) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    said = Text.assemble(styled(f"{name} ", "dim"), _text(cell))
+    said = Text.assemble(styled(f"{name} ", "dim"), text)
     said.overflow = "fold"
     console.print(Padding(said, (0, 0, 0, 2), expand=False))
 
@@ -109,12 +109,12 @@ def _widths(block: Grid, *, is_broken: bool) -> list[int]:
 
 
 def _texts(block: Grid) -> Sequence[Sequence[str]]:
-    return [[cell.text for cell in row] for row in block.rows]
+    return [[cell.text + "x" * (SPARK_WIDTH if cell.spark else 0) for cell in row] for row in block.rows]
 
 
 def _is_kept(block: Grid, number: int) -> bool:
     """Names and verdicts are what one looks for: other columns give way first."""
-    return number == 0 or any(row[number].is_badge or row[number].is_number for row in block.rows)
+    return number == 0 or any(row[number].is_badge or row[number].is_number or row[number].spark for row in block.rows)
 
 
 def _width(text: str) -> int:
@@ -127,6 +127,10 @@ def _drawn(cell: Cell | None, width: int, marks: Strokes) -> Text:
     if cell is None or cell.scale is None:
         return styled("")
     return styled(scale_text(cell.scale, width, marks), STYLES[cell.tone])
+
+
+def _sparked(cell: Cell, marks: Strokes) -> Text:
+    return _text(cell).append(spark_text(cell.spark, marks)) if cell.spark else _text(cell)
 
 
 def _text(cell: Cell) -> Text:

@@ -168,6 +168,14 @@ class HostSupervisor:
         with self._lock:
             return {ref: tuple(str(host.socket) for host in one.hosts) for ref, one in self._versions.items()}
 
+    def answering(self) -> dict[VersionRef, tuple[str, ...]]:
+        """Of these, those that were ready and answered when they were last looked at."""
+        with self._lock:
+            return {
+                ref: tuple(str(host.socket) for host in one.hosts if host.is_ready and host.missed == 0)
+                for ref, one in self._versions.items()
+            }
+
     def instances(self) -> set[str]:
         """The instance ids of all hosts."""
         with self._lock:
