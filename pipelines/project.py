@@ -38,6 +38,8 @@ _OWN_PACKAGES = ("pipelines", "ipext")
 _VERSUS = "_vs_champion"
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
+_ALPHA = "a probability from 0.000001 to 0.2, such as 0.005"
+
 
 class _Table(BaseModel):
     """A table of the project file; each field's description says what is allowed."""
@@ -89,6 +91,14 @@ class _Rollout(_Table):
     bake_minutes: Number = Field(10.0, ge=0, le=10**6, description="a number from 0")
     holdback: int = Field(0, ge=0, le=50, description="a whole number from 0 to 50, in percent")
     keep: int = Field(1, ge=0, le=20, description="a whole number from 0 to 20")
+    alpha_failures: Number = Field(0.005, ge=1e-6, le=0.2, description=_ALPHA)
+    alpha_others: Number = Field(0.005, ge=1e-6, le=0.2, description=_ALPHA)
+    alpha_promotion: Number = Field(0.05, ge=1e-6, le=0.2, description=_ALPHA)
+    max_relative_risk: Number = Field(2.0, ge=1.1, le=20, description="a number from 1.1 to 20")
+    max_failure_rate: Number = Field(0.01, ge=1e-5, le=0.5, description="a share from 0.00001 to 0.5, such as 0.01")
+    max_shift: Number = Field(0.1, ge=0.01, le=0.9, description="a number from 0.01 to 0.9")
+    on_shift: Literal["hold", "rollback"] = Field("hold", description='"hold" or "rollback"')
+    latency_ms: Number | None = Field(None, gt=0, description="a number above 0, in milliseconds")
 
 
 _T = TypeVar("_T", bound=BaseModel)

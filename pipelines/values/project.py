@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,16 @@ class Rollout:
         bake_minutes: Minutes of watching after a promotion.
         holdback: Percent of the traffic the old version keeps during the bake.
         keep: Warm standbys.
+        alpha_failures: How often a version that fails no more often than the stable one may be rolled back for its
+            failures.
+        alpha_others: The same of all other comparisons together: slow answers, wrong answers, a shift of the answers.
+        alpha_promotion: How often a version that is both too bad and worse may be promoted.
+        max_relative_risk: How many times as often as the stable version a candidate may fail, or be slow.
+        max_failure_rate: The share of failed requests below which a candidate is good enough whatever the stable
+            version does.
+        max_shift: How far the answers' distribution may lie from the stable version's, as total variation.
+        on_shift: What happens when it lies further off.
+        latency_ms: Above how many milliseconds inside the host an answer is slow; None for the stable version's p95.
     """
 
     steps: tuple[int, ...] = (10, 25, 50, 100)
@@ -39,6 +50,14 @@ class Rollout:
     bake_minutes: float = 10.0
     holdback: int = 0
     keep: int = 1
+    alpha_failures: float = 0.005
+    alpha_others: float = 0.005
+    alpha_promotion: float = 0.05
+    max_relative_risk: float = 2.0
+    max_failure_rate: float = 0.01
+    max_shift: float = 0.1
+    on_shift: Literal["hold", "rollback"] = "hold"
+    latency_ms: float | None = None
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in zip(self.steps, self.steps[1:], strict=False))
@@ -51,10 +70,18 @@ class Rollout:
             ("bake_minutes", 0, 10**6),
             ("holdback", 0, 50),
             ("keep", 0, 20),
+            ("alpha_failures", 1e-6, 0.2),
+            ("alpha_others", 1e-6, 0.2),
+            ("alpha_promotion", 1e-6, 0.2),
+            ("max_relative_risk", 1.1, 20),
+            ("max_failure_rate", 1e-5, 0.5),
+            ("max_shift", 0.01, 0.9),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise BadInput(f"rollout.{name} is {value}", instead=f"it lies between {low} and {high}")
+        if self.latency_ms is not None and not 0 < self.latency_ms < math.inf:
+            raise BadInput(f"rollout.latency_ms is {self.latency_ms}", instead="it is a number above 0")
 
 
 @dataclass(frozen=True, slots=True)

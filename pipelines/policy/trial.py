@@ -1,0 +1,161 @@
+"""How a rollout's evidence grows by what is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from hashlib import blake2b
+
+from pipelines.policy.evidence import bettered, breaking, harmed, sounded
+from pipelines.policy.shift import shifted
+from pipelines.values import Moment
+from pipelines.values.evidence import Exposure, Rules, Trial, Wealth
+from pipelines.values.seen import Answers, Failure, Outcomes, Seen
+
+LONGEST_LOOK_SECONDS = 30.0
+"""What lies between two looks counts as watched up to this long: a stopped daemon and a clock that jumps count no
+further."""
+MOST_USERS = 20_000
+"""Users whose failure is remembered; beyond them nothing is evidence any more, and a person has to decide."""
+_FEW = 5
+"""Fewer answers of a version than this wait for the next: a block of one candidate's answer tells little."""
+
+
+def begin(rollout: str, candidate: str, stable: str, share: float, now: Moment) -> Trial:
+    """A candidate gets its first share of the traffic.
+
+    Args:
+        rollout: The rollout's id.
+        candidate: The version.
+        stable: The version it shall replace.
+        share: The candidate's share, between 0 and 1.
+        now: The time.
+    """
+    return Trial(rollout=rollout, candidate=candidate, stable=stable, kind="canary", share=share, looked=now)
+
+
+def moved(trial: Trial, share: float, now: Moment) -> Trial:
+    """The candidate's share has changed: a new step, with the evidence kept."""
+    if share == trial.share:
+        return trial
+    shift = replace(trial.shift, waiting=Answers())
+    return trial.with_(share=share, step=Exposure(), looked=now, shift=shift)
+
+
+def baking(
+    rules: Rules, trial: Trial | None, rollout: str, candidate: str, stable: str, share: float, now: Moment
+) -> Trial:
+    """A promoted candidate bakes: a trial of its own, so that what spoke for it before does not hide a late harm.
+
+    Args:
+        rules: By what it is judged.
+        trial: Its trial as a canary; None when it got all the traffic at once.
+        rollout: The rollout's id.
+        candidate: The version.
+        stable: The version that keeps the holdback; empty without one.
+        share: The candidate's share, between 0 and 1: all but the holdback.
+        now: The time.
+    """
+    ceiling = rules.rollout.max_failure_rate
+    if trial is not None and trial.total.stable:
+        # Where requests fail whoever answers them, a version is not broken because they go on to fail.
+        rate = (trial.total.stable_failures + 1.0) / (trial.total.stable + 1.0)
+        ceiling = max(ceiling, min(1.0, rules.rollout.max_relative_risk * rate))
+    return Trial(
+        rollout=rollout, candidate=candidate, stable=stable, kind="bake", share=share, looked=now, ceiling=ceiling
+    )
+
+
+def observed(rules: Rules, trial: Trial, seen: Seen, now: Moment) -> Trial:
+    """The trial after one more look.
+
+    Args:
+        rules: By what it is judged.
+        trial: As it was.
+        seen: What came since.
+        now: The time.
+    """
+    seconds = min(max((now - trial.looked).total_seconds(), 0.0), LONGEST_LOOK_SECONDS)
+    trial = trial.with_(looked=now, seconds=trial.seconds + seconds, stop=trial.stop or seen.stop)
+    if not is_exposed(trial, seen) or len(trial.users) >= MOST_USERS:
+        # A share that silently goes to the other version is no exposure, nor is what the other one then fails at.
+        return trial
+    ours = sum(failure.is_candidate for failure in seen.failures)
+    exposure = Exposure(seen.candidate_requests, ours, seen.stable_requests, len(seen.failures) - ours, seconds)
+    trial = trial.with_(step=trial.step + exposure, total=trial.total + exposure)
+    trial = _failures(rules, trial, seen)
+    return trial if trial.kind == "bake" else _quality(rules, trial, seen)
+
+
+def is_exposed(trial: Trial, seen: Seen) -> bool:
+    """Whether each version that is compared had a healthy host all the while."""
+    return seen.candidate_ready and (seen.stable_ready or not trial.stable)
+
+
+def _failures(rules: Rules, trial: Trial, seen: Seen) -> Trial:
+    counted, users = _one_a_user(rules, trial, seen.failures)
+    failures, better = trial.failures, trial.better
+    for share in dict.fromkeys(failure.share for failure in counted):
+        candidate = sum(failure.is_candidate for failure in counted if failure.share == share)
+        stable = sum(not failure.is_candidate for failure in counted if failure.share == share)
+        failures = harmed(failures, share, candidate, stable)
+        better = bettered(better, share, candidate, stable, rules.rollout.max_relative_risk)
+    trial = trial.with_(failures=failures, better=better, users=users)
+    ours = sum(failure.is_candidate for failure in counted)
+    trials = seen.candidate_users if rules.by_user else seen.candidate_requests
+    if trial.kind == "canary":
+        return trial.with_(sound=sounded(trial.sound, trials, ours, rules.rollout.max_failure_rate))
+    # Users that are not counted would make every failure look like a rate of 1.
+    return trial if rules.by_user else trial.with_(broken=breaking(trial.broken, trials, ours, trial.ceiling))
+
+
+def _one_a_user(rules: Rules, trial: Trial, failures: Iterable[Failure]) -> tuple[list[Failure], frozenset[str]]:
+    """The failures that count, and the users whose failure has been counted: a user's later ones are no trials anew.
+
+    A request that names no user was routed by itself, and is a trial of its own.
+    """
+    if not rules.by_user:
+        return list(failures), trial.users
+    counted, users = [], set(trial.users)
+    for failure in failures:
+        if not failure.user:
+            counted.append(failure)
+            continue
+        user = blake2b(f"{trial.rollout}:{failure.user}".encode(), digest_size=8).hexdigest()
+        if user not in users:
+            users.add(user)
+            counted.append(failure)
+    return counted, frozenset(users)
+
+
+def _quality(rules: Rules, trial: Trial, seen: Seen) -> Trial:
+    slow, measured = _blocks(trial.slow, (*trial.measured, *seen.slow), rules.rollout.max_relative_risk)
+    wrong, labelled = _blocks(trial.wrong, (*trial.labelled, *seen.labelled), 1.0)
+    return trial.with_(
+        slow=slow,
+        measured=measured,
+        wrong=wrong,
+        labelled=labelled,
+        pairs=harmed(trial.pairs, 0.5, *seen.pairs),
+        shift=shifted(trial.shift, seen.answers, rules.rollout.max_shift),
+    )
+
+
+def _blocks(wealth: Wealth, outcomes: tuple[Outcomes, ...], tolerated: float) -> tuple[Wealth, tuple[Outcomes, ...]]:
+    """Bets on whose the faults are among as many answers of each version as there happen to be.
+
+    The share that counts is the candidate's share of these answers, so that it does not matter whose are measured or
+    labelled. The faults then follow a hypergeometric law, which is narrower than the binomial law that is bet on, and a
+    bettor's wealth is convex: such bets gain no more than they would there (W. Hoeffding, JASA 58 (1963), theorem 4).
+    """
+    together: dict[float, Outcomes] = {}
+    for one in outcomes:
+        together[one.share] = together[one.share].plus(one) if one.share in together else one
+    waiting = []
+    for block in together.values():
+        if min(block.candidate, block.stable) < _FEW:
+            waiting.append(block)
+        else:
+            share = block.candidate / (block.candidate + block.stable)
+            wealth = harmed(wealth, share, block.candidate_faults, block.stable_faults, tolerated)
+    return wealth, tuple(waiting)
