@@ -34,7 +34,7 @@ class Background:
         self._card = Card(self._progress)
         self._outcome: dict[str, Any] = {}
         self._over = threading.Event()
-        command = [sys.executable, "-P", "-m", "ipext.worker", str(folder), *words]
+        command = [sys.executable, "-P", "-m", "pipelines.worker", str(folder), *words]
         paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             command,

@@ -14,7 +14,7 @@ from pipelines.views.blocks import Bar, Block, Cell, Heading, Line, Tone
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from pipelines.ports import CellProgress
+    from pipelines.ports import CellProgress, Picture
 
 TICK_SECONDS = 0.5
 """How often the card is drawn anew; a saved notebook keeps the last one only."""
@@ -33,6 +33,7 @@ class Progress:
         cell: The notebook's cell under way.
         ended: How it ended: a word and its tone; None while it goes on.
         seconds: How long it took, once it has ended.
+        picture: Several pieces of work at once, where there are several.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Progress:
     cell: CellProgress | None = None
     ended: tuple[str, Tone] | None = None
     seconds: float = 0.0
+    picture: Picture | None = None
 
     def step(self, text: str) -> None:
         """Another step; the notebook before it is through."""
@@ -79,6 +81,8 @@ class ProgressView(View):
             return [Heading(now.title, Cell(said, tone, is_badge=True), f"{now.seconds:.1f} s{steps}", is_small=True)]
         blocks: list[Block] = [Heading(now.title, beside=self._time(), is_small=True)]
         blocks += [Line(f"· {step}") for step in now.steps[-SHOWN_STEPS:]]
+        if isinstance(now.picture, View):
+            blocks += now.picture.blocks()
         cell = now.cell
         if cell is not None and cell.cell <= cell.cells:
             share = 100 * (cell.cell - 1) / max(cell.cells, 1)
@@ -188,6 +192,11 @@ class LiveReporter:
     def cell(self, progress: CellProgress) -> None:
         """Show the cell."""
         self._progress.cell = progress
+        self._show()
+
+    def board(self, picture: Picture) -> None:
+        """Show the picture."""
+        self._progress.picture = picture
         self._show()
 
     def _show(self) -> None:

@@ -68,6 +68,16 @@ class NotebookJob:
     cell_timeout_seconds: float = 3600.0
 
 
+class Picture(Protocol):
+    """What can be shown to a person; each view can."""
+
+    def text(self, width: int = 100, *, color: bool = False, encoding: str = "utf-8") -> str:
+        """For a terminal."""
+
+    def html(self) -> str:
+        """For a page."""
+
+
 class Reporter(Protocol):
     """Somebody who watches the work, perhaps nobody."""
 
@@ -76,6 +86,9 @@ class Reporter(Protocol):
 
     def cell(self, progress: CellProgress) -> None:
         """A notebook has come to another cell."""
+
+    def board(self, picture: Picture) -> None:
+        """Several pieces of work at once, as they are now; it takes the place of the picture before it."""
 
 
 class NotebookRunner(Protocol):
@@ -515,6 +528,7 @@ __all__ = [
     "Operator",
     "PackageJob",
     "Packager",
+    "Picture",
     "Ports",
     "Registry",
     "Reporter",

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Self, TextIO
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from rich.live import Live
     from rich.progress import Progress, TaskID
 
-    from pipelines.ports import CellProgress
+    from pipelines.ports import CellProgress, Picture
 
 
 class TerminalReporter:
@@ -26,6 +27,7 @@ class TerminalReporter:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._started = 0.0
+        self._live: Live | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -34,11 +36,17 @@ class TerminalReporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close_bar()
+        self._close_board()
 
     def step(self, text: str) -> None:
         """Say the step in a line of its own."""
         self._close_bar()
-        if not self._is_quiet:
+        if self._is_quiet:
+            return
+        if self._live is not None:
+            # Above the picture, which stays where it is.
+            self._live.console.print(f"· {text}", markup=False, highlight=False)
+        else:
             print(f"· {text}", file=self._stream, flush=True)
 
     def cell(self, progress: CellProgress) -> None:
@@ -49,12 +57,34 @@ class TerminalReporter:
             if progress.cell <= progress.cells:
                 print(f"  cell {progress.cell} of {progress.cells}: {progress.title}", file=self._stream, flush=True)
             return
+        self._close_board()
         bar, task = self._open_bar(progress.cells)
         bar.update(task, completed=progress.cell - 1, title=progress.title)
         if progress.cell > progress.cells:
             self._close_bar()
             took = time.monotonic() - self._started
             print(f"  {progress.cells} cells in {took:.1f} s", file=self._stream, flush=True)
+
+    def board(self, picture: Picture) -> None:
+        """Draw it over the one before; in a log the steps say it."""
+        if self._is_quiet or not self._stream.isatty():
+            return
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        if self._live is None:
+            self._close_bar()
+            console = Console(file=self._stream)
+            self._live = Live(console=console, transient=True, auto_refresh=False, vertical_overflow="ellipsis")
+            self._live.start()
+        said = picture.text(self._live.console.width, color=True, encoding=self._stream.encoding or "utf-8")
+        self._live.update(Text.from_ansi(said), refresh=True)
+
+    def _close_board(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def _open_bar(self, cells: int) -> tuple[Progress, TaskID]:
         from rich.console import Console

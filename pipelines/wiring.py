@@ -12,6 +12,7 @@ from pipelines.stages.resolve import Control
 
 if TYPE_CHECKING:
     from pipelines.adapters.templates import DrainTemplates
+    from pipelines.crews import Crew, Notes
     from pipelines.local.daemon import Parts
     from pipelines.local.engine import Engine
     from pipelines.local.logs import LogFiles
@@ -167,6 +168,28 @@ def _digest(sources: Path) -> str:
     from pipelines.adapters.packaging.digest import bento_digest
 
     return bento_digest(sources)
+
+
+def local_notes(state: Path) -> Notes:
+    """Where long work writes down how far it is."""
+    from pipelines.adapters.notes import FileNotes
+
+    return FileNotes(state)
+
+
+def make_crew(engine: str, root: Path) -> Crew:
+    """Who carries out several commands at once: processes of this machine."""
+    from pipelines.adapters.crew import LocalCrew
+
+    del engine
+    return LocalCrew(root)
+
+
+def sweep_list(path: Path) -> list[dict[str, str]]:
+    """The runs that a person's own file lists."""
+    from pipelines.adapters.sweep_lists import read_runs
+
+    return read_runs(path)
 
 
 def local_logs(state: Path) -> LogFiles:

@@ -9,20 +9,27 @@ A test scripts them by plain arguments:
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import click
+
 from pipelines.adapters.mlflow_registry import executed
 from pipelines.adapters.mlflow_registry.lookup import find_version, refuse_if_needed
 from pipelines.adapters.notebook_parameters import checked_parameters
 from pipelines.adapters.service_code import FileFunctions
-from pipelines.errors import BadProject, PackageFailed, StorageFailed, TurnoutError
-from pipelines.ports import CellProgress, LoggedModel, NotebookJob, PackageJob, Ports, RunFacts
+from pipelines.cli import as_turnout
+from pipelines.crews import Room
+from pipelines.errors import BadProject, Busy, Interrupted, PackageFailed, StorageFailed, TurnoutError
+from pipelines.ports import CellProgress, LoggedModel, NotebookJob, PackageJob, Picture, Ports, RunFacts
 from pipelines.values import (
     Alias,
     Bento,
@@ -44,6 +51,8 @@ from pipelines.values import (
     VersionRef,
     VersionSpec,
 )
+from pipelines.values.work import Carried, Task
+from pipelines.views import View
 
 TAG_VARIABLE = "FAKE_RUN_TAG"
 
@@ -569,6 +578,93 @@ class FakeOperator:
         self.models.clear()
 
 
+class FakeCrew:
+    """Implements `crews.Crew` in this very process.
+
+    Args:
+        do: Carries out a command, and returns its view.
+        most: How many at once.
+        memory_mb: What each needs.
+        available_mb: What there is.
+    """
+
+    def __init__(
+        self,
+        do: Callable[[Sequence[str]], View],
+        most: int = 2,
+        memory_mb: float = 100.0,
+        available_mb: float = 8000.0,
+    ) -> None:
+        self._do = do
+        self.most = most
+        self.memory_mb, self.available_mb = memory_mb, available_mb
+        self.asked: list[tuple[str, ...]] = []
+        self.at_once = 0
+        """The most that were ever under way together."""
+        self._under_way = 0
+        self._guard = threading.Lock()
+        self._is_stopped = False
+
+    def room(self) -> Room:
+        """What each under way has taken."""
+        with self._guard:
+            return Room(self.available_mb - self.memory_mb * self._under_way, [self.memory_mb] * self._under_way)
+
+    def carry_out(self, task: Task, hear: Callable[[str | CellProgress], None]) -> Carried:
+        """Carry it out."""
+        with self._guard:
+            if self._is_stopped:
+                raise Interrupted("it was stopped before it began")
+            self.asked.append(task.words)
+            self._under_way += 1
+            self.at_once = max(self.at_once, self._under_way)
+        try:
+            hear(f"doing {task.key}")
+            try:
+                view = self._do(task.words)
+            except click.ClickException as error:
+                raise as_turnout(error) from None
+            return Carried(view.json(), view.ok, 1.0, self.memory_mb)
+        finally:
+            with self._guard:
+                self._under_way -= 1
+
+    def stop(self) -> None:
+        """Nothing is carried out any more."""
+        self._is_stopped = True
+
+    def close(self) -> None:
+        """The same."""
+        self.stop()
+
+
+@dataclass
+class FakeNotes:
+    """Implements `crews.Notes` in memory, as JSON."""
+
+    kept: dict[str, str] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """What was written last."""
+        return json.loads(self.kept[name]) if name in self.kept else None
+
+    def write(self, name: str, note: Mapping[str, Any]) -> None:
+        """Keep it."""
+        self.kept[name] = json.dumps(note)
+
+    @contextmanager
+    def holding(self, name: str, what: str) -> Iterator[None]:
+        """Keep others away."""
+        if name in self.held:
+            raise Busy(f"{what} is under way already")
+        self.held.add(name)
+        try:
+            yield
+        finally:
+            self.held.discard(name)
+
+
 @dataclass
 class FakeClock:
     """Implements `ports.Clock`; time passes when a test says so."""
@@ -590,6 +686,7 @@ class FakeReporter:
 
     steps: list[str] = field(default_factory=list)
     cells: list[CellProgress] = field(default_factory=list)
+    boards: list[Picture] = field(default_factory=list)
 
     def step(self, text: str) -> None:
         """Keep it."""
@@ -598,6 +695,10 @@ class FakeReporter:
     def cell(self, progress: CellProgress) -> None:
         """Keep it."""
         self.cells.append(progress)
+
+    def board(self, picture: Picture) -> None:
+        """Keep it."""
+        self.boards.append(picture)
 
 
 def fake_ports(

@@ -15,6 +15,7 @@ from pipelines.stages.monitor import Seen
 from pipelines.stages.prune import Pruned
 from pipelines.stages.service_code import Kept
 from pipelines.stages.ship import Shipped, Step
+from pipelines.stages.sweep import Swept
 from pipelines.values import (
     PREPROCESS,
     Alias,
@@ -33,6 +34,7 @@ from pipelines.values import (
 from pipelines.values.health import Finding, Health
 from pipelines.values.logs import LogRecord, Template
 from pipelines.values.signature import Field, Layout, Signature
+from pipelines.values.sweeps import RunStatus, Sweep, SweepRun
 from pipelines.views import (
     DeploymentView,
     DiffView,
@@ -50,6 +52,8 @@ from pipelines.views import (
     ServiceCodeView,
     ShipView,
     StatusView,
+    SweepBoard,
+    SweepView,
     TrainView,
     VersionsView,
     VersionView,
@@ -109,6 +113,8 @@ def examples(word: str) -> dict[type[View], View]:
         DiffView(difference(second, replace(third, package=second.package), word)),
         ServiceCodeView(kept),
         DoctorView([Finding("disk", Health.WARNING, word, f"`turnout prune` frees some: {word}")]),
+        SweepBoard(swept(word)),
+        SweepView(Swept(swept(word), third)),
     ]
     return {type(view): view for view in shown}
 
@@ -240,6 +246,18 @@ def figures(word: str) -> dict[str, Any]:
         },
         "events": history(word),
     }
+
+
+def swept(word: str) -> Sweep:
+    """A run in each state."""
+    runs = (
+        SweepRun(1, {"epochs": "4", "name": word}, RunStatus.DONE, "digits@2", 0.95, 12.3, 812.0),
+        SweepRun(2, {"epochs": "8", "name": word}, RunStatus.REUSED, "digits@3", 0.96),
+        SweepRun(3, {"epochs": "16"}, RunStatus.FAILED, says=f"NotebookRaised: {word}"),
+        SweepRun(4, {"epochs": "32"}, RunStatus.RUNNING, says=f"cell 2 of 7: {word}"),
+        SweepRun(5, {"epochs": "64"}),
+    )
+    return Sweep("digits", "accuracy", "higher", runs)
 
 
 def history(word: str) -> list[dict[str, Any]]:

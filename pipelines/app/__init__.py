@@ -1,12 +1,13 @@
 """What the commands call: each verb runs its stage and returns a view."""
 
+from pipelines.app.automating import Automating
 from pipelines.app.looking import Looking
 from pipelines.app.making import Making
 from pipelines.app.projects import Projects
 from pipelines.app.running import Running
 
 
-class App(Making, Running, Looking, Projects):
+class App(Making, Running, Looking, Projects, Automating):
     """One project and all that can be done with it; `AppBase` says what it is made of."""
 
 

@@ -11,6 +11,7 @@ from pipelines.errors import BadInput, TurnoutError
 
 if TYPE_CHECKING:
     from pipelines import views
+    from pipelines.crews import Crew, Notes
     from pipelines.place import Place
     from pipelines.ports import Ports, Registry, Reporter
     from pipelines.stages.resolve import Control
@@ -81,6 +82,23 @@ class AppBase:
 
             return local_control(self.place.root, self.place.state, lambda: self.ports.registry)
         return self._command(lambda: self.ports.registry)
+
+    @cached_property
+    def notes(self) -> Notes:
+        """Where long work writes down how far it is."""
+        from pipelines.wiring import local_notes
+
+        return local_notes(self.place.state)
+
+    def crew(self, engine: str = "local") -> Crew:
+        """Who carries out several commands at once; to be closed.
+
+        Args:
+            engine: `local` for processes of this machine, `ray` for a Ray cluster.
+        """
+        from pipelines.wiring import make_crew
+
+        return make_crew(engine, self.place.root)
 
     def expected_seconds(self, verb: str, model: str) -> float | None:
         """How long a command took the last times, in the median; None where nothing is known."""

@@ -25,12 +25,12 @@ class Making(AppBase):
         done = train(self.project, model, parameters, self.ports, self._reporter)
         return TrainView(done.version, done.seconds, done.notebook)
 
-    def validate(self, spec: VersionSpec) -> views.View:
+    def validate(self, spec: VersionSpec, *, is_reused: bool = False) -> views.View:
         """Judge a version; see `stages.validate`."""
         from pipelines.stages.validate import validate
         from pipelines.views import ReportView
 
-        done = validate(self.project, spec, self.ports, self._reporter)
+        done = validate(self.project, spec, self.ports, self._reporter, reuse=is_reused)
         return ReportView(done.version, done.report)
 
     def package(self, spec: VersionSpec, *, native: bool, reason: str | None) -> views.View:

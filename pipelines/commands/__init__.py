@@ -1,6 +1,6 @@
 """The commands: each parses, calls one verb of the app and returns its view; terminal and notebook run the same."""
 
-from pipelines.commands import looking, making, projects, running
+from pipelines.commands import automating, looking, making, projects, running
 from pipelines.commands.group import Ref, Session, Verb, Verbs, main_group
 
 # One a line, so that two changes seldom meet.
@@ -14,6 +14,7 @@ ORDER = (
     "rollback",
     "undo",
     "ship",
+    "sweep",
     "status",
     "monitor",
     "logs",
@@ -24,6 +25,7 @@ ORDER = (
     "diff",
     "prune",
     "doctor",
+    "attempt",
     "daemon",
     "champion",
 )
@@ -31,4 +33,4 @@ ORDER = (
 
 main_group.arrange(ORDER)
 
-__all__ = ["Ref", "Session", "Verb", "Verbs", "looking", "main_group", "making", "projects", "running"]
+__all__ = ["Ref", "Session", "Verb", "Verbs", "automating", "looking", "main_group", "making", "projects", "running"]

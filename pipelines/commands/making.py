@@ -25,10 +25,11 @@ def train(session: Session, model: str, parameters: tuple[tuple[str, str], ...])
 
 @main_group.command()
 @click.argument("ref", type=REF)
+@click.option("--reuse", is_flag=True, help="Take an earlier result that depended on the same.")
 @SESSION
-def validate(session: Session, ref: VersionSpec) -> View:
+def validate(session: Session, ref: VersionSpec, reuse: bool) -> View:  # noqa: FBT001
     """Run the validation notebook and judge the gates."""
-    return session.app.validate(ref)
+    return session.app.validate(ref, is_reused=reuse)
 
 
 @main_group.command()

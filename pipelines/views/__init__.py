@@ -11,6 +11,7 @@ from pipelines.views.problems import ErrorView
 from pipelines.views.running import DeploymentView, DownView, PlanView, StatusView
 from pipelines.views.service_code import ServiceCodeView
 from pipelines.views.stages import PackageView, ReportView, ShipView, TrainView, VersionView
+from pipelines.views.sweep import SweepBoard, SweepView
 
 __all__ = [
     "DeploymentView",
@@ -29,6 +30,8 @@ __all__ = [
     "ServiceCodeView",
     "ShipView",
     "StatusView",
+    "SweepBoard",
+    "SweepView",
     "TrainView",
     "VersionView",
     "VersionsView",

@@ -1,0 +1,77 @@
+"""What the stages ask of those who carry out commands for them, and of where they write down how far they are.
+
+One contract suite holds all implementations to it, fakes too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pipelines.ports import CellProgress
+from pipelines.values.work import Carried, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A crew's memory.
+
+    Args:
+        available_mb: What can be given, 10^6 bytes.
+        used_mb: What each command under way has taken, 10^6 bytes.
+    """
+
+    available_mb: float
+    used_mb: Sequence[float] = ()
+
+
+class Crew(Protocol):
+    """Carries out commands in processes of their own. Safe for threads; a command that fails takes no other along."""
+
+    @property
+    def most(self) -> int:
+        """How many commands it takes at once, whatever they need: its cores."""
+
+    def room(self) -> Room:
+        """What is taken and what is free now."""
+
+    def carry_out(self, task: Task, hear: Callable[[str | CellProgress], None]) -> Carried:
+        """Carry out one command and return when it has come to its end.
+
+        Args:
+            task: The command.
+            hear: Told its steps and cells, where that is possible; called in this thread.
+
+        Raises:
+            TurnoutError: as the command itself does, or its process ended.
+            Interrupted: it was stopped.
+        """
+
+    def stop(self) -> None:
+        """Have all that is under way end, as Ctrl-C does; what begins afterwards ends at once."""
+
+    def close(self) -> None:
+        """End what is left. Nothing is carried out afterwards."""
+
+
+class Notes(Protocol):
+    """Small JSON documents of the project, each written whole."""
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """What was written last; None when nothing was, or it cannot be read any more."""
+
+    def write(self, name: str, note: Mapping[str, Any]) -> None:
+        """Write it.
+
+        Raises:
+            StorageFailed: the disk is full or read-only; what was there stays.
+        """
+
+    def holding(self, name: str, what: str) -> AbstractContextManager[None]:
+        """Keep other processes away from it.
+
+        Raises:
+            Busy: another one holds it; `what` says what that one does.
+        """
