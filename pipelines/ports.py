@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from pipelines.values import (
     Alias,
     Bento,
+    Digested,
     Evidence,
     GateReport,
     HostHealth,
@@ -25,6 +26,7 @@ from pipelines.values import (
     Revision,
     ServiceFiles,
     ServingMeasure,
+    Sources,
     Split,
     Trial,
     VersionRef,
@@ -326,8 +328,27 @@ class Hosts(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An execution whose outcome is not recorded yet.
+
+    Args:
+        model: The model.
+        verb: `train` or `validate`.
+        key: Digest of all it depends on.
+        tag: Under which its runs are found.
+        notebook: Where the executed notebook goes.
+    """
+
+    model: str
+    verb: str
+    key: str
+    tag: str
+    notebook: Path
+
+
 class Executions(Protocol):
-    """Where executed notebooks are kept."""
+    """Where executed notebooks are kept, and what became of them."""
 
     def place(self, model: str, verb: str) -> Path:
         """A new path for an executed notebook, its folder made.
@@ -341,6 +362,18 @@ class Executions(Protocol):
 
     def prune(self, model: str, before: datetime) -> int:
         """Remove those of the model that are older; return the bytes freed."""
+
+    def begin(self, attempt: Attempt) -> None:
+        """Note that an execution begins, so that it need not be repeated when this process ends before it is recorded.
+
+        It takes the place of an earlier note with the same model, verb and key.
+        """
+
+    def finished(self, model: str, verb: str, key: str) -> tuple[Attempt, float] | None:
+        """A noted execution with that key, and its seconds: it came to its end, and who noted it is gone."""
+
+    def settle(self, model: str, verb: str, key: str) -> None:
+        """Forget the note: the outcome is recorded, or there is none."""
 
 
 class Target(Protocol):
@@ -483,10 +516,20 @@ class Digests(Protocol):
         """Of the code cells alone: outputs, metadata and prose do not count."""
 
     def files(self, paths: Sequence[Path]) -> str:
-        """Of files and folders by their content and relative names; empty for no paths.
+        """Of files and folders by their content and relative names; empty for no paths. Wildcards are expanded.
 
         Raises:
-            BadProject: a path does not exist.
+            BadProject: a path does not exist, or a pattern matches nothing.
+        """
+
+    def depends(self, sources: Sources) -> Digested:
+        """All that a notebook stage depends on, whole and part by part; parameters and upstream results excepted.
+
+        What `notebook` and `files` say of the same stands in it. The project's modules are those that the notebook's
+        cells import, directly or through one another, as far as that can be read off.
+
+        Raises:
+            BadProject: as above; or a command among the inputs fails.
         """
 
 
@@ -515,6 +558,7 @@ class Ports:
 
 __all__ = [
     "Alias",
+    "Attempt",
     "Catalogue",
     "CellProgress",
     "Clock",

@@ -51,6 +51,7 @@ class _Turnout(_Table):
     port: int = Field(3000, ge=1, le=65535, description="a whole number from 1 to 65535")
     models: dict[str, Any] = Field(default={}, description="a table of models, [tool.turnout.models.NAME]")
     monitoring: dict[str, Any] = Field(default={}, description="a table of ports, [tool.turnout.monitoring]")
+    warm_kernels: bool | None = Field(None, description="true or false")
 
 
 class _Model(_Table):
@@ -58,7 +59,9 @@ class _Model(_Table):
     validate_: str = Field(alias="validate", description="the path of the validation notebook, inside the project")
     parameters: dict[str, Any] = Field(default={}, description="a table of values for the training notebook")
     validate_parameters: dict[str, Any] = Field(default={}, description="a table of values for the validation notebook")
-    inputs: list[str] = Field(default=[], description="a list of paths of files and folders, inside the project")
+    inputs: list[str | dict[str, Any]] = Field(
+        default=[], description='a list of paths of files and folders inside the project, or of { command = "..." }'
+    )
     logged_model: str | None = Field(None, min_length=1, description="the name of one of the models the notebook logs")
     cell_timeout_minutes: Number = Field(60.0, gt=0, le=10080, description="a number above 0 and up to 10080, a week")
     gates: dict[str, Any] = Field(default={}, description="a table of gates")
@@ -167,7 +170,7 @@ class _Reader:
         models = {name: self.model(name, value, (*key, "models", name)) for name, value in read.models.items()}
         sound = {name: model for name, model in models.items() if model is not None}
         watched = monitoring(self, read.monitoring, read.port, (*key, "monitoring"))
-        return Project(self.root, read.port, sound, watched)
+        return Project(self.root, read.port, sound, watched, read.warm_kernels)
 
     def model(self, name: str, table: Any, key: Key) -> ModelConfig | None:
         try:
@@ -187,7 +190,7 @@ class _Reader:
         validate_parameters = self.parameters(read.validate_parameters, (*key, "validate_parameters"))
         if "model_uri" in validate_parameters:
             self.wrong((*key, "validate_parameters", "model_uri"), " is set by Turnout; leave it out")
-        inputs = [self.inside(path, (*key, "inputs")) for path in read.inputs]
+        inputs, commands = self.inputs(read.inputs, (*key, "inputs"))
         gates = self.gates(read.gates, (*key, "gates"))
         rollout = self.rollout(read.rollout, (*key, "rollout"))
         if len(self.problems) > before or train is None or validate is None or rollout is None:
@@ -198,12 +201,26 @@ class _Reader:
             validate=validate,
             parameters=parameters,
             validate_parameters=validate_parameters,
-            inputs=tuple(path for path in inputs if path is not None),
+            inputs=inputs,
+            input_commands=commands,
             logged_model=read.logged_model,
             cell_timeout_minutes=float(read.cell_timeout_minutes),
             gates=gates,
             rollout=rollout,
         )
+
+    def inputs(self, given: list[str | dict[str, Any]], key: Key) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+        """The paths and the commands among the inputs."""
+        paths: list[Path] = []
+        commands: list[str] = []
+        for each in given:
+            if isinstance(each, str):
+                paths += [path] if (path := self.inside(each, key)) is not None else []
+            elif isinstance(said := each.get("command"), str) and said.strip() and len(each) == 1:
+                commands.append(said)
+            else:
+                self.wrong(key, f' has {each!r}; it must be a path or {{ command = "..." }}')
+        return tuple(paths), tuple(commands)
 
     def inside(self, path: str, key: Key) -> Path | None:
         """The absolute path, links resolved, when it lies in the project."""

@@ -48,7 +48,7 @@ def local_ports(project: Project) -> Ports:
         hosts=ForegroundHosts(),
         executions=ExecutionFolder(project.state / "runs", clock),
         revisions=CodeRevisions(),
-        digests=FileDigests(),
+        digests=FileDigests(project.state / "cache" / "digests.db"),
         clock=clock,
         catalogue=local_catalogue(project.state),
         functions=FileFunctions(),

@@ -29,10 +29,12 @@ from pipelines.adapters.service_code import FileFunctions
 from pipelines.cli import as_turnout
 from pipelines.crews import Room
 from pipelines.errors import BadProject, Busy, Interrupted, PackageFailed, StorageFailed, TurnoutError
-from pipelines.ports import CellProgress, LoggedModel, NotebookJob, PackageJob, Picture, Ports, RunFacts
+from pipelines.ports import Attempt, CellProgress, LoggedModel, NotebookJob, PackageJob, Picture, Ports, RunFacts
 from pipelines.values import (
     Alias,
     Bento,
+    Dependencies,
+    Digested,
     Evidence,
     Field,
     GateReport,
@@ -47,6 +49,7 @@ from pipelines.values import (
     ServiceFiles,
     ServingMeasure,
     Signature,
+    Sources,
     Trial,
     VersionRef,
     VersionSpec,
@@ -223,6 +226,8 @@ class FakeRegistry:
             verdict=report.verdict,
             validation_run_id=validation.run_id,
             validation_key=validation.key,
+            validation_parts=validation.parts,
+            judged_key=validation.judged_key,
         )
 
     def record_package(self, ref: VersionRef, package: PackageRecord | None) -> ModelVersion:
@@ -415,7 +420,25 @@ class FakeExecutions:
         self.folder = folder
         self.pruned: list[tuple[str, datetime]] = []
         self.seconds: list[float] = []
+        self.notes: dict[tuple[str, str, str], Attempt] = {}
+        """The executions whose outcome is not recorded."""
+        self.gone: set[str] = set()
+        """The tags of those whose process has ended."""
         self._numbers = count(1)
+
+    def begin(self, attempt: Attempt) -> None:
+        """Keep it."""
+        self.notes[attempt.model, attempt.verb, attempt.key] = attempt
+
+    def finished(self, model: str, verb: str, key: str) -> tuple[Attempt, float] | None:
+        """What was noted, when its process is gone and its notebook there."""
+        found = self.notes.get((model, verb, key))
+        is_done = found is not None and found.tag in self.gone and found.notebook.exists()
+        return (found, 1.5) if found is not None and is_done else None
+
+    def settle(self, model: str, verb: str, key: str) -> None:
+        """Forget it."""
+        self.notes.pop((model, verb, key), None)
 
     def place(self, model: str, verb: str) -> Path:
         """The next path."""
@@ -451,9 +474,11 @@ class FakeDigests:
 
     Args:
         contents: What stands in a file, by its name; its name when nothing is said.
+        modules: The names of the modules that every notebook imports.
     """
 
     contents: dict[str, str] = field(default_factory=dict)
+    modules: list[str] = field(default_factory=list)
 
     def notebook(self, path: Path) -> str:
         """Of the notebook's content."""
@@ -462,6 +487,21 @@ class FakeDigests:
     def files(self, paths: Sequence[Path]) -> str:
         """Of the files' contents; empty for no paths."""
         return self._digest(paths) if paths else ""
+
+    def depends(self, sources: Sources) -> Digested:
+        """Of the contents: a notebook is one cell, and no module is imported unless `modules` says so."""
+        said = [*sources.inputs, *(Path(command) for command in sources.commands)]
+        modules = {name: self._digest([Path(name)]) for name in self.modules}
+        lock = self.files([sources.lock]) if sources.lock else ""
+        parts = Dependencies(
+            notebook=sources.notebook.name,
+            cells=(self.notebook(sources.notebook),),
+            inputs={path.name: self._digest([path]) for path in said},
+            modules=modules,
+            lock={sources.lock.name: lock} if sources.lock else {},
+        )
+        code = hashlib.sha256(repr(modules).encode()).hexdigest() if modules else ""
+        return Digested(self.notebook(sources.notebook), self.files(said), code, lock, parts)
 
     def _digest(self, paths: Sequence[Path]) -> str:
         said = "\n".join(self.contents.get(path.name, path.name) for path in paths)

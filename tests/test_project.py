@@ -159,6 +159,9 @@ def test_a_mistake_at_the_top_is_told_with_its_path(root: Path, text: str, said:
         ("parameters = { import = 1 }", f"{KEY}.parameters.import is no name a Python variable can have"),
         ("validate_parameters = { model_uri = 'x' }", f"{KEY}.validate_parameters.model_uri is set by Turnout"),
         ("inputs = 'data'", f"{KEY}.inputs is 'data'; it must be a list of paths"),
+        ("inputs = [{ comand = 'ls' }]", f"{KEY}.inputs has {{'comand': 'ls'}}; it must be a path or {{ command"),
+        ("inputs = [{ command = ' ' }]", f"{KEY}.inputs has {{'command': ' '}}; it must be a path or {{ command"),
+        ("inputs = [{ command = 'ls', x = 1 }]", f"{KEY}.inputs has"),
         ("inputs = ['data', 3]", f"{KEY}.inputs[1] is 3; it must be a list of paths"),
         ("inputs = ['../data']", f"{KEY}.inputs is '../data', which lies outside the project"),
         ("inputs = ['/etc/passwd']", f"{KEY}.inputs is '/etc/passwd', which lies outside the project"),
@@ -360,6 +363,23 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
+
+
+def test_inputs_may_be_patterns_and_commands(root: Path) -> None:
+    """A pattern stays one until it is looked at; a command is kept as it is written."""
+    write(root, f"{MODEL}inputs = ['data/*.csv', {{ command = 'git rev-parse HEAD' }}, 'data']")
+    model = read_project(root).models["digits"]
+    assert model.inputs == (root / "data/*.csv", root / "data")
+    assert model.input_commands == ("git rev-parse HEAD",)
+
+
+@pytest.mark.parametrize(("line", "read"), [("", None), ("warm_kernels = true", True), ("warm_kernels = false", False)])
+def test_warm_kernels_may_be_set(root: Path, line: str, read: bool | None) -> None:
+    """Unset, whether they help is found out where the notebook runs."""
+    write(root, f"[tool.turnout]\n{line}\n{MODEL}")
+    assert read_project(root).warm_kernels is read
+
+
 keys = st.sampled_from(["train", "validate", "parameters", "inputs", "gates", "rollout", "logged_model", "zzz"])
 
 

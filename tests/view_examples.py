@@ -14,7 +14,7 @@ from pipelines.stages.logs import Summary
 from pipelines.stages.monitor import Seen
 from pipelines.stages.prune import Pruned
 from pipelines.stages.service_code import Kept
-from pipelines.stages.ship import Shipped, Step
+from pipelines.stages.ship import Explained, Shipped, Step
 from pipelines.stages.sweep import Swept
 from pipelines.values import (
     PREPROCESS,
@@ -41,6 +41,7 @@ from pipelines.views import (
     DoctorView,
     DownView,
     ErrorView,
+    ExplainView,
     HistoryView,
     LogSummaryView,
     LogsView,
@@ -115,6 +116,7 @@ def examples(word: str) -> dict[type[View], View]:
         DoctorView([Finding("disk", Health.WARNING, word, f"`turnout prune` frees some: {word}")]),
         SweepBoard(swept(word)),
         SweepView(Swept(swept(word), third)),
+        ExplainView(Explained("digits", None, (*steps, Step("package", "due", word, (word,))))),
     ]
     return {type(view): view for view in shown}
 

@@ -7,6 +7,7 @@ a Jupyter kernel whose event loop is running, and progress is reported where the
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import queue
 import tempfile
@@ -48,7 +49,7 @@ class PapermillRunner:
 
     def defaults(self, notebook: Path) -> dict[str, Parameter]:
         """What the cell tagged `parameters` declares, where the default is a boolean, a number or a text."""
-        declared = declared_parameters(_read(notebook), notebook.name)
+        declared = declared_parameters(_glance(notebook) or _read(notebook), notebook.name)
         return {name: default for name, default in declared.items() if default is not None}
 
     def run(self, job: NotebookJob, progress: Callable[[CellProgress], None]) -> float:
@@ -92,6 +93,22 @@ def _inside(notebook: Path, root: Path) -> Path:
             then="Move it into the project, or correct its path in pyproject.toml.",
         )
     return real
+
+
+def _glance(path: Path) -> dict[str, Any] | None:
+    """The notebook, when it is plainly one; None where that takes nbformat to say, whose import takes a second."""
+    try:
+        found = json.loads(path.read_bytes())
+        kernel = found["metadata"].get("kernelspec", {})
+        cells = [
+            {**cell, "source": source if isinstance(source := cell["source"], str) else "".join(source)}
+            for cell in found["cells"]
+            if isinstance(cell["metadata"], dict) and isinstance(cell["cell_type"], str)
+        ]
+        is_plain = found["nbformat"] == 4 and len(cells) == len(found["cells"])
+        return {"cells": cells} if is_plain and kernel.get("language", "python").lower() == "python" else None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def _read(path: Path) -> Any:

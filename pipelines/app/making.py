@@ -56,12 +56,26 @@ class Making(AppBase):
 
         return DiffView(diff(self.project, left, right, self.ports))
 
-    def ship(self, model: str, parameters: Mapping[str, str], deployment: DeployOptions | None = None) -> views.View:
+    def explain(self, model: str, parameters: Mapping[str, str], *, force: bool = False) -> views.View:
+        """What shipping would run, and why; see `stages.ship`."""
+        from pipelines.stages.ship import explain
+        from pipelines.views import ExplainView
+
+        return ExplainView(explain(self.project, model, parameters, self.ports, force=force))
+
+    def ship(
+        self,
+        model: str,
+        parameters: Mapping[str, str],
+        deployment: DeployOptions | None = None,
+        *,
+        force: bool = False,
+    ) -> views.View:
         """Train, validate, package and, when asked to, deploy; see `stages.ship`."""
         from pipelines.stages.ship import ship, ship_on
         from pipelines.views import ShipView
 
-        shipped = ship(self.project, model, parameters, self.ports, self._reporter)
+        shipped = ship(self.project, model, parameters, self.ports, self._reporter, force=force)
         if deployment is not None and shipped.is_done:
             shipped = ship_on(shipped, deployment, self.control, self._reporter)
         return ShipView(shipped)

@@ -56,6 +56,8 @@ def serve(session: Session, ref: VersionSpec, port: int) -> None:
 @click.argument("model")
 @PARAMETER
 @SHARE
+@click.option("--force", is_flag=True, help="Run all stages, also what has not changed; the gates stay.")
+@click.option("--explain", is_flag=True, help="Say what would run and why, and run nothing.")
 @click.option("--serve", "and_serve", is_flag=True, help="Serve it afterwards, until Ctrl-C, without a gateway.")
 @click.option("--port", type=int, default=3000, show_default=True, help="The port for --serve.")
 @SESSION
@@ -65,12 +67,16 @@ def ship(
     parameters: tuple[tuple[str, str], ...],
     canary: int | None,
     shadow: bool,  # noqa: FBT001
+    force: bool,  # noqa: FBT001
+    explain: bool,  # noqa: FBT001
     and_serve: bool,  # noqa: FBT001
     port: int,
 ) -> View | None:
     """Train, validate, package and, with a share, deploy; skip what has not changed."""
     wanted = deploy_options(canary=canary, shadow=shadow) if canary is not None or shadow else None
-    view = session.app.ship(model, dict(parameters), wanted)
+    if explain:
+        return session.app.explain(model, dict(parameters), force=force)
+    view = session.app.ship(model, dict(parameters), wanted, force=force)
     if not (and_serve and view.ok):
         return view
     session.show(view)

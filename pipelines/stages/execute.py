@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipelines.errors import BadProject, NotebookFailed
-from pipelines.ports import NotebookJob, Ports, Reporter, RunFacts
+from pipelines.ports import Attempt, NotebookJob, Ports, Reporter, RunFacts
 from pipelines.values import ModelConfig, Parameter, Project
 
 
@@ -34,15 +37,37 @@ def execute(
     parameters: Mapping[str, Parameter],
     ports: Ports,
     reporter: Reporter,
+    *,
+    key: str = "",
+    resume: bool = False,
 ) -> Execution:
     """Run the model's notebook for `verb` (`train` or `validate`).
 
-    The executed notebook is kept, and attached to each run it started, whether it succeeded or failed.
+    The executed notebook is kept, and attached to each run it started, whether it succeeded or failed. Whoever has
+    recorded the outcome calls `ports.executions.settle`.
+
+    Args:
+        project: The project.
+        model: The model.
+        verb: Which notebook.
+        parameters: What is injected.
+        ports: The world.
+        reporter: Who watches.
+        key: Digest of all it depends on.
+        resume: Whether an execution with that key counts that came to its end, in a process that ended before the
+            outcome was recorded.
 
     Raises:
         NotebookFailed: as NotebookRunner.run says.
         BadParameter: likewise.
     """
+    done = ports.executions.finished(model.name, verb, key) if resume and key else None
+    if done is not None:
+        attempt, seconds = done
+        runs = _attach(ports, attempt.tag, attempt.notebook, verb)
+        if runs:
+            reporter.step(f"{attempt.notebook.name} had come to its end and is not run again")
+            return Execution(tuple(runs), attempt.notebook, seconds)
     # Digests, not a counter: two processes must never share a tag.
     tag = f"{model.name}-{verb}-{secrets.token_hex(8)}"
     notebook = model.train if verb == "train" else model.validate
@@ -54,12 +79,19 @@ def execute(
         environment=ports.registry.environment(tag),
         cell_timeout_seconds=model.cell_timeout_minutes * 60,
     )
+    ports.executions.begin(Attempt(model.name, verb, key, tag, job.output))
     try:
         seconds = ports.runner.run(job, reporter.cell)
     except NotebookFailed:
+        ports.executions.settle(model.name, verb, key)
         _attach(ports, tag, job.output, verb)
         raise
     return Execution(tuple(_attach(ports, tag, job.output, verb)), job.output, seconds)
+
+
+def key_of(**facts: Any) -> str:
+    """SHA-256 of facts that are JSON values, in whatever order they are given."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _attach(ports: Ports, tag: str, notebook: Path, verb: str) -> list[RunFacts]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.errors import NotebookContract
 from pipelines.policy.parameters import read_parameters
 from pipelines.ports import LoggedModel, Ports, Reporter, RunFacts
-from pipelines.stages.execute import declared, execute
-from pipelines.values import ModelConfig, ModelVersion, Parameter, Project, Provenance
+from pipelines.stages.execute import declared, execute, key_of
+from pipelines.values import ModelConfig, ModelVersion, Parameter, Project, Provenance, Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,26 @@ class Trained:
     seconds: float
 
 
-def train(project: Project, name: str, texts: Mapping[str, str], ports: Ports, reporter: Reporter) -> Trained:
+def train(
+    project: Project,
+    name: str,
+    texts: Mapping[str, str],
+    ports: Ports,
+    reporter: Reporter,
+    *,
+    made_from: Provenance | None = None,
+    resume: bool = False,
+) -> Trained:
     """Train the model `name`; `texts` are parameters as a person typed them.
+
+    Args:
+        project: The project.
+        name: The model.
+        texts: The parameters.
+        ports: The world.
+        reporter: Who watches.
+        made_from: What it is trained from, when the caller has looked already.
+        resume: Whether a training that came to its end, and was not registered any more, is taken over.
 
     Raises:
         NoSuchModel, BadParameter, NotebookFailed: nothing was registered.
@@ -32,13 +50,19 @@ def train(project: Project, name: str, texts: Mapping[str, str], ports: Ports, r
     model = project.model(name)
     parameters = effective_parameters(model, texts, ports)
     # Before the run: what the notebook reads is what stands there now.
-    made_from = provenance(project, model, ports)
+    made_from = made_from or provenance(project, model, ports)
     reporter.step(f"training {name}: {model.train.name}")
     # The notebook's own defaults are left to it: only what differs is injected.
     given = {name: parameters[name] for name in (*model.parameters, *texts)}
-    execution = execute(project, model, "train", given, ports, reporter)
-    run, logged = _the_model(model, execution.runs, execution.notebook)
+    key = training_key(made_from, parameters)
+    execution = execute(project, model, "train", given, ports, reporter, key=key, resume=resume)
+    try:
+        run, logged = _the_model(model, execution.runs, execution.notebook)
+    except NotebookContract:
+        ports.executions.settle(name, "train", key)
+        raise
     version = ports.registry.register(name, run, logged, parameters, made_from)
+    ports.executions.settle(name, "train", key)
     return Trained(version, execution.notebook, execution.seconds)
 
 
@@ -52,14 +76,44 @@ def effective_parameters(model: ModelConfig, texts: Mapping[str, str], ports: Po
     return {**defaults, **model.parameters, **read_parameters(texts, defaults, model.train.name)}
 
 
-def provenance(project: Project, model: ModelConfig, ports: Ports) -> Provenance:
-    """What a version trained now would be made from."""
-    lock = project.lock_file
+def sources(project: Project, model: ModelConfig, notebook: Path) -> Sources:
+    """Where the dependencies of one of the model's notebooks lie."""
+    return Sources(notebook, project.root, model.inputs, model.input_commands, project.lock_file)
+
+
+def provenance(
+    project: Project, model: ModelConfig, ports: Ports, upstream: Mapping[str, str] | None = None
+) -> Provenance:
+    """What a version trained now would be made from.
+
+    Args:
+        project: The project.
+        model: The model.
+        ports: The world.
+        upstream: The results of the models it builds on, by name, such as `{"features": "features@7"}`.
+    """
+    found = ports.digests.depends(sources(project, model, model.train))
+    builds_on = dict(upstream or {})
     return Provenance(
-        notebook_digest=ports.digests.notebook(model.train),
-        data_digest=ports.digests.files(model.inputs),
-        lock_digest=ports.digests.files([lock]) if lock else "",
+        notebook_digest=found.notebook,
+        data_digest=found.data,
+        lock_digest=found.lock,
         revision=ports.revisions.revision(project.root),
+        code_digest=found.code,
+        upstream_digest=key_of(**builds_on) if builds_on else "",
+        parts=replace(found.parts, upstream=builds_on),
+    )
+
+
+def training_key(made_from: Provenance, parameters: Mapping[str, Parameter]) -> str:
+    """Digest of all that a training depends on."""
+    return key_of(
+        notebook=made_from.notebook_digest,
+        data=made_from.data_digest,
+        lock=made_from.lock_digest,
+        code=made_from.code_digest,
+        upstream=made_from.upstream_digest,
+        parameters=dict(parameters),
     )
 
 

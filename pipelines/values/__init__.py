@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipelines.values.dependencies import Dependencies, Digested, Sources
     from pipelines.values.deployment import Bento, Deployment, HostHealth, Moment, Share, Split, Sticky
     from pipelines.values.gates import Check, Comparison, GateReport, Gates, ServingGates, Threshold, Verdict
     from pipelines.values.manifest import MANIFEST_NAME, MODEL_FOLDER, WARMUP_NAME, Manifest, Parity
@@ -42,6 +43,7 @@ else:
 
 
 _HOMES = {
+    "dependencies": ("Dependencies", "Digested", "Sources"),
     "deployment": ("Bento", "Deployment", "HostHealth", "Moment", "Share", "Split", "Sticky"),
     "gates": ("Check", "Comparison", "GateReport", "Gates", "ServingGates", "Threshold", "Verdict"),
     "manifest": ("MANIFEST_NAME", "MODEL_FOLDER", "WARMUP_NAME", "Manifest", "Parity"),
@@ -80,7 +82,9 @@ __all__ = [
     "Bento",
     "Check",
     "Comparison",
+    "Dependencies",
     "Deployment",
+    "Digested",
     "Evidence",
     "Field",
     "FunctionName",
@@ -109,6 +113,7 @@ __all__ = [
     "ServingMeasure",
     "Share",
     "Signature",
+    "Sources",
     "Split",
     "Sticky",
     "Task",

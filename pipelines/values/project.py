@@ -93,7 +93,8 @@ class ModelConfig:
         train: The training notebook, absolute.
         validate: The validation notebook, absolute.
         parameters: Parameters that differ from the notebook's defaults.
-        inputs: Files and folders the training reads, absolute.
+        inputs: Files and folders the training reads, absolute; one with wildcards stands for what it matches.
+        input_commands: Shell commands whose output counts among the inputs; they run in the project's folder.
         logged_model: Which logged model counts when the notebook logs several.
         cell_timeout_minutes: The longest a cell may run.
         gates: What a version must pass.
@@ -106,6 +107,7 @@ class ModelConfig:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     validate_parameters: Mapping[str, Parameter] = field(default_factory=dict)
     inputs: tuple[Path, ...] = ()
+    input_commands: tuple[str, ...] = ()
     logged_model: str | None = None
     cell_timeout_minutes: float = 60.0
     gates: Gates = Gates()
@@ -129,12 +131,14 @@ class Project:
         port: The gateway's public port.
         models: The models by name.
         monitoring: Where it is watched.
+        warm_kernels: Whether notebooks run in kernels forked from a process with their packages; None: where it helps.
     """
 
     root: Path
     port: int = 3000
     models: Mapping[str, ModelConfig] = field(default_factory=dict)
     monitoring: Monitoring = Monitoring()
+    warm_kernels: bool | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:

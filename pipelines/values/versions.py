@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from pipelines.values.dependencies import Dependencies
 from pipelines.values.gates import GateReport, Verdict
 from pipelines.values.manifest import Parity
 from pipelines.values.project import Parameter
@@ -31,12 +32,25 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a version was made from; SHA-256 hex digests, empty where there is nothing to digest."""
+    """What a version was made from; SHA-256 hex digests, empty where there is nothing to digest.
+
+    Args:
+        notebook_digest: Of the training notebook's code cells.
+        data_digest: Of the declared inputs.
+        lock_digest: Of the environment's lock.
+        revision: Where the code stood.
+        code_digest: Of the project's own modules that the notebook imports.
+        upstream_digest: Of the results of the models it builds on.
+        parts: The same part by part; None for a version of an earlier release.
+    """
 
     notebook_digest: str = ""
     data_digest: str = ""
     lock_digest: str = ""
     revision: Revision = Revision()
+    code_digest: str = ""
+    upstream_digest: str = ""
+    parts: Dependencies | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +144,8 @@ class ModelVersion:
         package: Its bento, once packaged.
         validation_run_id: The MLflow run of the last validation.
         validation_key: Digest of all that this validation depended on; an equal key gives an equal result.
+        validation_parts: The same part by part; None where that was not recorded.
+        judged_key: Digest of all that the verdict depended on, gates and champion included.
     """
 
     ref: VersionRef
@@ -145,6 +161,8 @@ class ModelVersion:
     package: PackageRecord | None = None
     validation_run_id: str = ""
     validation_key: str = ""
+    validation_parts: Dependencies | None = None
+    judged_key: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The version as JSON."""
@@ -161,6 +179,7 @@ class ModelVersion:
             "notebook_digest": self.provenance.notebook_digest,
             "data_digest": self.provenance.data_digest,
             "lock_digest": self.provenance.lock_digest,
+            "code_digest": self.provenance.code_digest,
             "revision": self.provenance.revision.revision,
             "revision_system": self.provenance.revision.system,
             "dirty": self.provenance.revision.dirty,
@@ -178,6 +197,8 @@ class Evidence:
         predictions: The per-row table by column, each of shape (rows,); empty when none was logged.
         inputs: The file with the real validation rows, or None: `.npy`, `.npz`, `.parquet` or `.csv`.
         key: Digest of all that the validation depended on.
+        parts: The same part by part.
+        judged_key: Digest of all that the verdict on it depends on, gates and champion included.
     """
 
     run_id: str
@@ -185,3 +206,5 @@ class Evidence:
     predictions: Mapping[str, Any] = field(default_factory=dict)
     inputs: Path | None = None
     key: str = ""
+    parts: Dependencies | None = None
+    judged_key: str = ""

@@ -1,6 +1,7 @@
 """Results as text, HTML and JSON; nothing here reads, writes or knows a widget."""
 
 from pipelines.views.base import View
+from pipelines.views.caching import ExplainView
 from pipelines.views.diff import DiffView
 from pipelines.views.doctor import DoctorView
 from pipelines.views.history import HistoryView
@@ -19,6 +20,7 @@ __all__ = [
     "DoctorView",
     "DownView",
     "ErrorView",
+    "ExplainView",
     "HistoryView",
     "LogSummaryView",
     "LogsView",

@@ -201,7 +201,7 @@ class ShipView(View):
 
     def document(self) -> Mapping[str, Any]:
         """The version with `ok`, `steps`, the gates' `checks` and, when it was deployed, the `deployment`."""
-        steps = [{"stage": step.stage, "outcome": step.outcome, "reason": step.reason} for step in self.shipped.steps]
+        steps = [step.as_dict() for step in self.shipped.steps]
         checks = [check.as_dict() for check in self.version.report.checks] if self.version.report else []
         return {
             **self.version.as_dict(),

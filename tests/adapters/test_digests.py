@@ -6,14 +6,18 @@ import functools
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.adapters.digests import FileDigests
+from pipelines.adapters.hash_cache import SMALL_BYTES
 from pipelines.errors import BadProject
+from pipelines.values import Sources
 
 DIGESTS = FileDigests()
 
@@ -193,3 +197,123 @@ def test_a_missing_path_is_told(data: Path) -> None:
     """The path, and where to correct it."""
     with pytest.raises(BadProject, match=r"absent\.csv cannot be read: No such file.*`inputs` in the project file"):
         DIGESTS.files([data, data / "absent.csv"])
+
+
+def sources(root: Path, *inputs: str, commands: tuple[str, ...] = (), lock: Path | None = None) -> Sources:
+    """The dependencies of a notebook `nb/n.ipynb`, which is there afterwards."""
+    path = root / "nb" / "n.ipynb"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        notebook(path, *code("import features", "b = 2"))
+    return Sources(path, root, tuple(root / name for name in inputs), commands, lock)
+
+
+def test_all_that_a_stage_depends_on_is_digested_part_by_part(tmp_path: Path) -> None:
+    """The whole digests are those of `notebook` and `files`; the parts have names that a person knows."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text("1", encoding="utf-8")
+    (tmp_path / "lock.txt").touch()
+    given = sources(tmp_path, "data", commands=("echo 1",), lock=tmp_path / "lock.txt")
+    (tmp_path / "nb" / "features.py").touch()
+    seen = DIGESTS.depends(given)
+    assert seen.notebook == DIGESTS.notebook(given.notebook)
+    assert seen.lock == DIGESTS.files([tmp_path / "lock.txt"])
+    assert len({seen.notebook, seen.data, seen.code, seen.lock}) == 4
+    assert len(seen.parts.cells) == 2
+    assert list(seen.parts.inputs) == ["data/a.csv", "the output of `echo 1`"]
+    assert list(seen.parts.modules) == ["nb/features.py"]
+    assert list(seen.parts.lock) == ["lock.txt"]
+
+
+def test_without_commands_and_modules_the_digests_are_those_of_an_earlier_release(tmp_path: Path) -> None:
+    """Or every version there is would be trained again."""
+    (tmp_path / "a.csv").write_text("1", encoding="utf-8")
+    seen = DIGESTS.depends(sources(tmp_path, "a.csv"))
+    assert seen.data == DIGESTS.files([tmp_path / "a.csv"])
+    assert seen.code == ""
+    assert DIGESTS.depends(sources(tmp_path)).data == ""
+
+
+def test_a_pattern_stands_for_what_it_matches(tmp_path: Path) -> None:
+    """One file more is a change; what does not match is none; nothing that matches is told."""
+    for name in ("a.csv", "b.csv", "c.txt"):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    given = sources(tmp_path, "*.csv")
+    before = DIGESTS.depends(given)
+    assert list(before.parts.inputs) == ["a.csv", "b.csv"]
+    assert before.data == DIGESTS.files([tmp_path / "a.csv", tmp_path / "b.csv"])
+    (tmp_path / "c.txt").write_text("other", encoding="utf-8")
+    assert DIGESTS.depends(given).data == before.data
+    (tmp_path / "d.csv").touch()
+    assert DIGESTS.depends(given).data != before.data
+    with pytest.raises(BadProject, match=r"\*\.json matches nothing"):
+        DIGESTS.depends(sources(tmp_path, "*.json"))
+
+
+def test_the_output_of_a_command_counts(tmp_path: Path) -> None:
+    """It runs in the project's folder, and only what it prints counts."""
+    (tmp_path / "head").write_text("1", encoding="utf-8")
+    given = sources(tmp_path, commands=("cat head",))
+    before = DIGESTS.depends(given).data
+    (tmp_path / "other").touch()
+    assert DIGESTS.depends(given).data == before != ""
+    (tmp_path / "head").write_text("2", encoding="utf-8")
+    assert DIGESTS.depends(given).data != before
+
+
+@pytest.mark.parametrize(("command", "said"), [("echo gone >&2; exit 3", "exit code 3: gone"), ("nobody-here", "127")])
+def test_a_command_that_fails_is_told(tmp_path: Path, command: str, said: str) -> None:
+    """Its last words, and no digest of nothing."""
+    with pytest.raises(BadProject, match=said):
+        DIGESTS.depends(sources(tmp_path, commands=(command,)))
+
+
+def test_of_very_many_files_the_declared_input_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tag has room for so many parts only; every file counts all the same."""
+    monkeypatch.setattr("pipelines.adapters.digests.PARTS", 3)
+    (tmp_path / "many").mkdir()
+    for number in range(5):
+        (tmp_path / "many" / str(number)).write_text("1", encoding="utf-8")
+    before = DIGESTS.depends(sources(tmp_path, "many"))
+    assert list(before.parts.inputs) == ["many"]
+    (tmp_path / "many" / "4").write_text("2", encoding="utf-8")
+    after = DIGESTS.depends(sources(tmp_path, "many"))
+    assert after.data != before.data
+    assert after.parts.inputs != before.parts.inputs
+
+
+def settled(path: Path, text: bytes) -> None:
+    """A large file that was touched long ago, as far as a test can say so."""
+    path.write_bytes(text)
+    os.utime(path, (1, 1))
+
+
+def test_a_large_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While size, times and place are the same; another content is seen, also under an old time."""
+    monkeypatch.setattr("pipelines.adapters.hash_cache.SETTLED_NS", -1)
+    big = tmp_path / "big"
+    settled(big, b"a" * SMALL_BYTES)
+    cached = FileDigests(tmp_path / "cache" / "digests.db")
+    assert cached.files([big]) == DIGESTS.files([big])
+    with closing(sqlite3.connect(tmp_path / "cache" / "digests.db")) as base, base:
+        assert base.execute("UPDATE files SET digest = 'remembered'").rowcount == 1
+    assert cached.files([big]) != DIGESTS.files([big]), "the remembered one is used"
+    settled(big, b"b" * SMALL_BYTES)
+    assert cached.files([big]) == DIGESTS.files([big]), "the time of change tells"
+
+
+def test_what_was_touched_a_moment_ago_is_not_remembered(tmp_path: Path) -> None:
+    """A second change within one tick of the clock would not be seen."""
+    big = tmp_path / "big"
+    settled(big, b"a" * SMALL_BYTES)
+    FileDigests(tmp_path / "digests.db").files([big])
+    assert not (tmp_path / "digests.db").exists()
+
+
+@pytest.mark.parametrize("content", [b"no database", b""])
+def test_a_broken_cache_only_costs_time(tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digest is right, and nobody is told of the cache."""
+    monkeypatch.setattr("pipelines.adapters.hash_cache.SETTLED_NS", -1)
+    (tmp_path / "digests.db").write_bytes(content)
+    settled(tmp_path / "big", b"a" * SMALL_BYTES)
+    assert FileDigests(tmp_path / "digests.db").files([tmp_path / "big"]) == DIGESTS.files([tmp_path / "big"])

@@ -21,7 +21,7 @@ from pipelines.adapters.mlflow_registry.store import Store
 from pipelines.adapters.papermill_runner import PapermillRunner
 from pipelines.errors import BadProject, Busy, NoSuchVersion, NotebookContract, StorageFailed, TurnoutError
 from pipelines.ports import NotebookJob, RunFacts
-from pipelines.values import Check, Evidence, GateReport, ModelVersion, Provenance, Verdict
+from pipelines.values import Check, Dependencies, Evidence, GateReport, ModelVersion, Provenance, Verdict
 from tests.adapters.mlflow_runs import log_run
 from tests.fakes import FakeRun
 
@@ -281,6 +281,30 @@ def test_versions_are_read_without_mlflow(state: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(state)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_version_of_an_earlier_release_is_read(state: Path) -> None:
+    """It has no digest of modules and no parts: what it has still says what it was made from."""
+    registry = MlflowRegistry(state)
+    version = registered(registry)
+    with closing(sqlite3.connect(state / "mlflow.db")) as base, base:
+        later = ("turnout.code_digest", "turnout.upstream_digest", "turnout.parts")
+        for name in later:
+            base.execute("DELETE FROM model_version_tags WHERE key = ?", (name,))
+    found = registry.get(version.ref).provenance
+    assert (found.notebook_digest, found.code_digest, found.parts) == ("n", "", None)
+
+
+def test_parts_that_fit_no_tag_are_left_out(state: Path) -> None:
+    """MLflow would refuse the whole version: only the reason of a change is coarser without them."""
+    registry = MlflowRegistry(state)
+    run = trained(registry)
+    many = Dependencies(inputs={f"data/{number}.csv": "0" * 16 for number in range(5000)})
+    version = registry.register("digits", run, run.models[0], {}, Provenance("n", parts=many))
+    assert version.provenance.parts is None
+    evidence = Evidence(run.run_id, {}, key="key", parts=many, judged_key="judged")
+    judged = registry.record_report(GateReport(version.ref, ()), evidence)
+    assert (judged.validation_parts, judged.judged_key, judged.report) == (None, "judged", GateReport(version.ref, ()))
 
 
 def test_versions_that_others_registered_are_not_ours(state: Path) -> None:

@@ -18,6 +18,7 @@ from pipelines.ports import LoggedModel, Registry, RunFacts
 from pipelines.values import (
     Alias,
     Check,
+    Dependencies,
     Evidence,
     GateReport,
     ModelVersion,
@@ -33,7 +34,8 @@ from pipelines.values import (
 from tests.adapters.mlflow_runs import log_run
 from tests.fakes import FakeRegistry, FakeRun
 
-MADE_FROM = Provenance("a" * 64, "b" * 64, "c" * 64, Revision("git", "d" * 40, dirty=True))
+PARTS = Dependencies("train.ipynb", ("1", "2"), {"data.csv": "3"}, {"features.py": "4"}, parameters={"rate": 0.5})
+MADE_FROM = Provenance("a" * 64, "b" * 64, "c" * 64, Revision("git", "d" * 40, dirty=True), "e" * 64, "f" * 64, PARTS)
 PACKAGE = PackageRecord(
     "digits:1", "bentos/digits/1", "onnx", "e" * 64, parity=Parity(360, 1e-7, 1.0, 1e-4), forced="a trial"
 )
@@ -68,7 +70,8 @@ class World:
         """Record a report on a version, from a validation run of its own."""
         run = self.run(FakeRun({"accuracy": accuracy}, models=()))
         report = GateReport(ref, (Check("accuracy", verdict, accuracy, ">= 0.5", {"rows": 10}, "a note"),))
-        return self.registry.record_report(report, Evidence(run.run_id, run.metrics, key="key"))
+        evidence = Evidence(run.run_id, run.metrics, key="key", parts=PARTS, judged_key="judged")
+        return self.registry.record_report(report, evidence)
 
 
 def mlflow(tmp_path: Path, request: pytest.FixtureRequest) -> World:
@@ -172,6 +175,8 @@ def test_a_report_is_stored_with_the_version(world: World) -> None:
     assert version.report == report
     assert version.verdict is Verdict.FAIL
     assert (version.validation_run_id, version.validation_key) == (run.run_id, "key")
+    assert (world.validate(version.ref).validation_parts, version.judged_key) == (PARTS, "")
+    assert world.registry.get(version.ref).judged_key == "judged"
     assert version.metrics == {"train_accuracy": 0.5, "accuracy": 0.75}
 
 

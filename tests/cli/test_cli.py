@@ -169,6 +169,16 @@ def test_the_commands_reach_their_stages(tmp_path: Path) -> None:
     assert "champion" in version["aliases"]
 
 
+def test_ship_explains_and_forces(tmp_path: Path) -> None:
+    """`--explain` runs nothing and says what would; `--force` makes a version of what has not changed."""
+    world = World(tmp_path)
+    told = call(world, "ship", "digits", "--explain").json()  # type: ignore[attr-defined]
+    assert (told["is_due"], told["ref"], world.ran()) == (True, None, [])
+    assert str(call(world, "ship", "digits")) == "digits@1"
+    assert call(world, "ship", "digits", "--explain").json()["is_due"] is False  # type: ignore[attr-defined]
+    assert str(call(world, "ship", "digits", "--force")) == "digits@2"
+
+
 def test_ship_and_serve_shows_the_shipment_before_it_serves(tmp_path: Path) -> None:
     """`--serve` blocks until Ctrl-C, so the report must be shown first; the served version is the shipped one."""
     world = World(tmp_path)

@@ -131,6 +131,8 @@ def _version(
         package=records.package_of(tags),
         validation_run_id=validation.run_id if validation else "",
         validation_key=validation.key if validation else "",
+        validation_parts=validation.parts if validation else None,
+        judged_key=validation.judged_key if validation else "",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.values import Evidence, GateReport, PackageRecord, Parameter, Provenance, Revision
+from pipelines.values import Dependencies, Evidence, GateReport, PackageRecord, Parameter, Provenance, Revision
 
 EXECUTION = "turnout.execution"
 """On a run: the execution of a notebook that started it."""
@@ -20,6 +20,9 @@ _PARAMETERS = "turnout.parameters"
 _NOTEBOOK = "turnout.notebook_digest"
 _DATA = "turnout.data_digest"
 _LOCK = "turnout.lock_digest"
+_CODE = "turnout.code_digest"
+_UPSTREAM = "turnout.upstream_digest"
+_PARTS = "turnout.parts"
 _SYSTEM = "turnout.revision_system"
 _REVISION = "turnout.revision"
 _DIRTY = "turnout.dirty"
@@ -44,6 +47,9 @@ def birth_tags(model_uri: str, parameters: Mapping[str, Parameter], made_from: P
         _NOTEBOOK: made_from.notebook_digest,
         _DATA: made_from.data_digest,
         _LOCK: made_from.lock_digest,
+        _CODE: made_from.code_digest,
+        _UPSTREAM: made_from.upstream_digest,
+        **_fitting(_PARTS, made_from.parts),
         _SYSTEM: made_from.revision.system,
         _REVISION: made_from.revision.revision,
         _DIRTY: json.dumps(made_from.revision.dirty),
@@ -62,6 +68,10 @@ def provenance_of(tags: Mapping[str, str]) -> Provenance:
         data_digest=tags[_DATA],
         lock_digest=tags[_LOCK],
         revision=Revision(tags[_SYSTEM], tags[_REVISION], json.loads(tags[_DIRTY])),
+        # Versions of an earlier release have none of these.
+        code_digest=tags.get(_CODE, ""),
+        upstream_digest=tags.get(_UPSTREAM, ""),
+        parts=Dependencies.from_dict(json.loads(tags[_PARTS])) if _PARTS in tags else None,
     )
 
 
@@ -78,17 +88,25 @@ class Validation:
         run_id: Its MLflow run.
         key: Digest of all it depended on.
         report: What came out; None when it is too long for a tag and stands in the run's REPORT_FILE alone.
+        parts: What it depended on, part by part; None where that was not recorded, or is too long.
+        judged_key: Digest of all that the verdict depended on.
     """
 
     run_id: str
     key: str
     report: GateReport | None
+    parts: Dependencies | None = None
+    judged_key: str = ""
 
     def as_tag(self) -> str:
         """The value of the tag VALIDATION."""
-        facts: dict[str, Any] = {"run_id": self.run_id, "key": self.key}
-        whole = json.dumps({**facts, "report": self.report.as_dict() if self.report else None})
-        return whole if len(whole) <= _LONGEST else json.dumps({**facts, "report": None})
+        facts: dict[str, Any] = {"run_id": self.run_id, "key": self.key, "judged_key": self.judged_key}
+        report = self.report.as_dict() if self.report else None
+        for more in ({"parts": self.parts.as_dict() if self.parts else None}, {}):
+            whole = json.dumps({**facts, **more, "report": report})
+            if len(whole) <= _LONGEST:
+                return whole
+        return json.dumps({**facts, "report": None})
 
 
 def validation_of(tags: Mapping[str, str]) -> Validation | None:
@@ -97,9 +115,16 @@ def validation_of(tags: Mapping[str, str]) -> Validation | None:
         return None
     facts = json.loads(tags[VALIDATION])
     report = GateReport.from_dict(facts["report"]) if facts["report"] else None
-    return Validation(facts["run_id"], facts["key"], report)
+    parts = Dependencies.from_dict(facts["parts"]) if facts.get("parts") else None
+    return Validation(facts["run_id"], facts["key"], report, parts, facts.get("judged_key", ""))
 
 
 def validation_from(report: GateReport, evidence: Evidence) -> Validation:
     """The validation that `evidence` and `report` make."""
-    return Validation(evidence.run_id, evidence.key, report)
+    return Validation(evidence.run_id, evidence.key, report, evidence.parts, evidence.judged_key)
+
+
+def _fitting(name: str, parts: Dependencies | None) -> dict[str, str]:
+    """The tag with the parts, unless there are none or they are too long for one: then only the reasons are coarser."""
+    said = json.dumps(parts.as_dict()) if parts is not None else ""
+    return {name: said} if 0 < len(said) <= _LONGEST else {}
