@@ -21,6 +21,7 @@ import pipelines
 from pipelines.errors import BadInput, BadProject
 from pipelines.place import PROJECT_FILE, START, load, turnout_table
 from pipelines.policy.metrics import BETTER, improves
+from pipelines.project_automation import automation, check_order, check_timezone
 from pipelines.project_monitoring import monitoring
 from pipelines.values import (
     Comparison,
@@ -50,6 +51,8 @@ class _Table(BaseModel):
 class _Turnout(_Table):
     port: int = Field(3000, ge=1, le=65535, description="a whole number from 1 to 65535")
     models: dict[str, Any] = Field(default={}, description="a table of models, [tool.turnout.models.NAME]")
+    timezone: str = Field("", description='the name of a time zone, such as "Europe/Berlin"')
+    tag_promotions: bool = Field(default=False, description="true or false")
     monitoring: dict[str, Any] = Field(default={}, description="a table of ports, [tool.turnout.monitoring]")
     warm_kernels: bool | None = Field(None, description="true or false")
 
@@ -64,6 +67,10 @@ class _Model(_Table):
     )
     logged_model: str | None = Field(None, min_length=1, description="the name of one of the models the notebook logs")
     cell_timeout_minutes: Number = Field(60.0, gt=0, le=10080, description="a number above 0 and up to 10080, a week")
+    schedule: str = Field("", description='a cron expression, such as "0 3 * * *"')
+    after: list[str] = Field(default=[], description="a list of names of models")
+    test_parameters: dict[str, Any] = Field(default={}, description="a table of values for the training notebook")
+    tests: list[str] = Field(default=[], description="a list of paths of files and folders, inside the project")
     gates: dict[str, Any] = Field(default={}, description="a table of gates")
     rollout: dict[str, Any] = Field(default={}, description="a table")
 
@@ -170,7 +177,10 @@ class _Reader:
         models = {name: self.model(name, value, (*key, "models", name)) for name, value in read.models.items()}
         sound = {name: model for name, model in models.items() if model is not None}
         watched = monitoring(self, read.monitoring, read.port, (*key, "monitoring"))
-        return Project(self.root, read.port, sound, watched, read.warm_kernels)
+        if len(sound) == len(models):
+            check_order(self, {name: model.automation for name, model in sound.items()}, (*key, "models"))
+        zone = check_timezone(self, read.timezone, (*key, "timezone"))
+        return Project(self.root, read.port, sound, watched, read.warm_kernels, zone, read.tag_promotions)
 
     def model(self, name: str, table: Any, key: Key) -> ModelConfig | None:
         try:
@@ -207,6 +217,7 @@ class _Reader:
             cell_timeout_minutes=float(read.cell_timeout_minutes),
             gates=gates,
             rollout=rollout,
+            automation=automation(self, read, key),
         )
 
     def inputs(self, given: list[str | dict[str, Any]], key: Key) -> tuple[tuple[Path, ...], tuple[str, ...]]:

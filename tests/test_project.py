@@ -217,6 +217,45 @@ def test_a_mistake_in_a_model_is_told_with_its_path(root: Path, line: str, said:
     assert said in refusal(root, MODEL + line)
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('schedule = "every day"', f"{KEY}.schedule is 'every day'"),
+        ('schedule = "0 25 * * *"', "Bad hour"),
+        ('schedule = "* * * * * *"', "five fields"),
+        ('schedule = "0 0 31 2 *"', "Bad day-of-month"),
+        ('after = ["nobody"]', "'nobody', which is no model of the project"),
+        ('after = ["digit"]', "did you mean digits?"),
+        ('after = ["digits"]', "in a circle: digits after digits"),
+        ('tests = ["../elsewhere"]', "lies outside the project"),
+        ("test_parameters = { epochs = [1] }", f"{KEY}.test_parameters.epochs is [1]"),
+    ],
+)
+def test_what_cannot_happen_by_itself_is_told(root: Path, line: str, said: str) -> None:
+    """A schedule that is none, a model that is not there, a model that would wait for itself."""
+    assert said in refusal(root, f"{MODEL}\n{line}")
+
+
+def test_models_that_wait_for_each_other_are_refused(root: Path) -> None:
+    """Also over a third; the circle is shown."""
+    names = ("a", "b", "c")
+    tables = "".join(
+        f"{MODEL.replace('digits', name)}after = [{names[(place + 1) % 3]!r}]\n" for place, name in enumerate(names)
+    )
+    assert "in a circle: " in refusal(root, tables)
+    write(root, tables.replace("after = ['a']", ""))
+    assert read_project(root).model("a").automation.after == ("b",)
+
+
+def test_a_time_zone_is_one(root: Path) -> None:
+    """A name that the machine's table of zones has."""
+    assert "'Mars/Olympus'" in refusal(root, f'[tool.turnout]\ntimezone = "Mars/Olympus"\n{MODEL}')
+    write(root, f'[tool.turnout]\ntimezone = "Europe/Berlin"\ntag_promotions = true\n{MODEL}schedule = "0 3 * * 1-5"\n')
+    project = read_project(root)
+    assert (project.timezone, project.tag_promotions) == ("Europe/Berlin", True)
+    assert project.model("digits").automation.schedule == "0 3 * * 1-5"
+
+
 def test_all_mistakes_are_told_at_once(root: Path) -> None:
     """A person corrects the file once: mistakes of different depth and of two models come together, one a line."""
     second = MODEL.replace("digits", "other") + "gates.x = 1\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.errors import BadInput, NoSuchModel
+from pipelines.values.automation import Automation
 from pipelines.values.gates import Gates
 from pipelines.values.monitoring import Monitoring
 from pipelines.values.refs import check_model_name
@@ -99,6 +100,7 @@ class ModelConfig:
         cell_timeout_minutes: The longest a cell may run.
         gates: What a version must pass.
         rollout: How it takes over.
+        automation: What it does by itself.
     """
 
     name: str
@@ -112,6 +114,7 @@ class ModelConfig:
     cell_timeout_minutes: float = 60.0
     gates: Gates = Gates()
     rollout: Rollout = Rollout()
+    automation: Automation = Automation()
 
     def __post_init__(self) -> None:
         check_model_name(self.name)
@@ -132,6 +135,8 @@ class Project:
         models: The models by name.
         monitoring: Where it is watched.
         warm_kernels: Whether notebooks run in kernels forked from a process with their packages; None: where it helps.
+        timezone: In which the schedules of its models are meant; empty for the machine's own.
+        tag_promotions: Whether a promotion sets a tag in version control.
     """
 
     root: Path
@@ -139,6 +144,8 @@ class Project:
     models: Mapping[str, ModelConfig] = field(default_factory=dict)
     monitoring: Monitoring = Monitoring()
     warm_kernels: bool | None = None
+    timezone: str = ""
+    tag_promotions: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:
