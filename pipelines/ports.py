@@ -508,6 +508,27 @@ class Revisions(Protocol):
     def revision(self, folder: Path) -> Revision:
         """Where the code stands; `none` outside of any system or without its program."""
 
+    def are_since(self, folder: Path, mark: str, revisions: Sequence[Revision]) -> list[bool]:
+        """Which of the revisions are at or after a mark: by ancestry in Git, by number in Subversion.
+
+        A revision that the repository does not have (any more) is not.
+
+        Args:
+            folder: In the working copy.
+            mark: A revision as a person writes it: a commit, a branch or a tag; a number.
+            revisions: What to look at.
+
+        Raises:
+            BadInput: there is no such revision, or no version control.
+        """
+
+    def tag(self, folder: Path, name: str, revision: Revision, message: str) -> None:
+        """Set an annotated tag at a revision; one that is there already may stay.
+
+        Raises:
+            Refused: the repository or the revision is gone, or the tag stands elsewhere.
+        """
+
 
 class Digests(Protocol):
     """SHA-256 of what a version is made from."""

@@ -459,13 +459,35 @@ class FakeExecutions:
 
 @dataclass
 class FakeRevisions:
-    """Implements `ports.Revisions` with a given answer."""
+    """Implements `ports.Revisions` with a given answer.
+
+    Args:
+        answer: Where the code stands.
+        later: The revisions that are at or after whatever is asked for.
+        failure: Why no tag can be set.
+    """
 
     answer: Revision = Revision("git", "0123456789abcdef0123456789abcdef01234567", dirty=False)
+    later: set[str] = field(default_factory=set)
+    failure: TurnoutError | None = None
+    tags: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Commit and message, by name."""
 
     def revision(self, folder: Path) -> Revision:  # noqa: ARG002
         """The given answer."""
         return self.answer
+
+    def are_since(self, folder: Path, mark: str, revisions: Sequence[Revision]) -> list[bool]:
+        """As given."""
+        del folder, mark
+        return [each.revision in self.later for each in revisions]
+
+    def tag(self, folder: Path, name: str, revision: Revision, message: str) -> None:
+        """Note it."""
+        del folder
+        if self.failure is not None:
+            raise self.failure
+        self.tags[name] = revision.revision, message
 
 
 @dataclass

@@ -41,13 +41,26 @@ class Making(AppBase):
         done = package(self.project, spec, self.ports, self._reporter, native=native, reason=reason)
         return PackageView(done.version, done.package)
 
-    def versions(self, model: str) -> views.View:
-        """List a model's versions, the newest first."""
+    def versions(self, model: str, *, since: str = "") -> views.View:
+        """List a model's versions, the newest first.
+
+        Args:
+            model: The model.
+            since: A revision of the code: only versions that were trained at or after it.
+
+        Raises:
+            BadInput: there is no such revision.
+        """
         from pipelines.views import VersionsView
 
         self.project.model(model)
         found = self.ports.registry.versions(model)
-        return VersionsView(model, found, self._seen_running(model) if found else {}, self.ports.clock.now())
+        if since:
+            revisions = [version.provenance.revision for version in found]
+            late = self.ports.revisions.are_since(self.project.root, since, revisions)
+            found = [version for version, is_late in zip(found, late, strict=True) if is_late]
+        seen = self._seen_running(model) if found else {}
+        return VersionsView(model, found, seen, self.ports.clock.now(), since)
 
     def diff(self, left: VersionSpec, right: VersionSpec) -> views.View:
         """What differs between two versions of a model; see `stages.diff`."""
@@ -130,7 +143,9 @@ class Making(AppBase):
 
     def champion(self, spec: VersionSpec) -> views.View:
         """Move the registry's alias, without a question: the version has served and passed its bake."""
+        from pipelines.stages.promote import tag
         from pipelines.views import VersionView
 
-        version = self.ports.registry.get(spec)
-        return VersionView(self.ports.registry.set_champion(version.ref))
+        version = self.ports.registry.set_champion(self.ports.registry.get(spec).ref)
+        tag(self.project, version, self.ports, self._reporter)
+        return VersionView(version)

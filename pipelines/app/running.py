@@ -18,12 +18,14 @@ class Running(AppBase):
 
     def promote(self, target: str, *, wait: bool = False, dry_run: bool = False) -> views.View:
         """Promote the candidate that runs, or make a version the champion by hand; see `stages.promote`."""
-        from pipelines.stages.promote import by_hand, is_deployed, promote, promote_running
+        from pipelines.stages.promote import by_hand, is_deployed, promote, promote_running, tag
         from pipelines.views import VersionView
 
         model = self.place.check(target.partition("@")[0])
         if not is_deployed(model, self.control):
-            return VersionView(promote(self.project, by_hand(target), self.ports))
+            version = promote(self.project, by_hand(target), self.ports)
+            tag(self.project, version, self.ports, self._reporter)
+            return VersionView(version)
         entry = promote_running(target, self.control, self._reporter, is_waiting=wait, is_dry=dry_run)
         return self._running(model, entry)
 

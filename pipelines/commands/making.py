@@ -86,10 +86,11 @@ def ship(
 
 @main_group.command()
 @click.argument("model")
+@click.option("--since", default="", metavar="REV", help="Only those trained at or after this revision of the code.")
 @SESSION
-def versions(session: Session, model: str) -> View:
+def versions(session: Session, model: str, since: str) -> View:
     """List a model's versions."""
-    return session.app.versions(model)
+    return session.app.versions(model, since=since)
 
 
 @main_group.command()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipelines.errors import TurnoutError
-from pipelines.local.journal import Journal, Message
+from pipelines.local.journal import Event, Journal, Message
 from pipelines.ports import Clock
 
 TIMEOUT_SECONDS = 120.0
@@ -16,6 +16,9 @@ FIRST_WAIT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 600.0
 WRONG_CALL = 2
 """The exit code of a message that can never arrive: the registry has no such version."""
+
+_STEP = "· "
+"""How a command's own words begin on stderr; what libraries write there is none of our business."""
 
 Courier = Callable[[str, Mapping[str, Any]], Sequence[str] | None]
 """The command that delivers a message of a kind, with its body; None when nobody wants it."""
@@ -67,6 +70,18 @@ class Outbox:
             )
         except (OSError, subprocess.SubprocessError, TurnoutError) as error:
             return str(error)
+        if done.returncode == 0:
+            self._note(message, done.stderr.decode(errors="replace"))
         if done.returncode in (0, WRONG_CALL):
             return None
         return done.stderr.decode(errors="replace") or f"exit code {done.returncode}"
+
+    def _note(self, message: Message, said: str) -> None:
+        """It has arrived, and what it said on the way (a tag that could not be set) belongs into the history."""
+        ref = str(message.body.get("ref", ""))
+        for line in said.splitlines():
+            if not line.startswith(_STEP):
+                continue
+            reason = line.removeprefix(_STEP)
+            event = Event(self._clock.now(), ref.partition("@")[0], "the daemon", "alert", "", ref, reason, {})
+            self._journal.note(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.errors import NoSuchVersion, Refused
+from pipelines.errors import NoSuchVersion, Refused, TurnoutError
 from pipelines.ports import Ports, Reporter
 from pipelines.stages.resolve import Control, each_once, resolve
 from pipelines.values import Alias, ModelVersion, Phase, Project, Verdict, VersionSpec
@@ -57,6 +57,22 @@ def by_hand(target: str) -> VersionSpec:
             then=f"`turnout deploy {target}@N` starts one; `turnout promote {target}@N` makes a version the champion.",
         )
     return VersionSpec.parse(target)
+
+
+def tag(project: Project, version: ModelVersion, ports: Ports, reporter: Reporter) -> None:
+    """Mark the code that a champion was trained from, where the project wants that.
+
+    It is done after the promotion and cannot undo it: a tag that cannot be set is said in one line.
+    """
+    if not project.tag_promotions:
+        return
+    revision = version.provenance.revision
+    changed = ", with changes that were not committed" if revision.dirty else ""
+    message = f"{version.ref} is the champion. It was trained from this commit{changed}."
+    try:
+        ports.revisions.tag(project.root, str(version.ref), revision, message)
+    except TurnoutError as error:
+        reporter.step(f"{version.ref} is the champion, and has no tag: {error}")
 
 
 def promote(project: Project, spec: VersionSpec, ports: Ports) -> ModelVersion:

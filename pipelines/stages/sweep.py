@@ -108,7 +108,9 @@ def attempt(
     Raises:
         TurnoutError: as `train` and `validate` say.
     """
-    version = _made(project, project.model(name), texts, ports) or train(project, name, texts, ports, reporter).version
+    version = _made(project, project.model(name), texts, ports)
+    # What had come to its end when a sweep was killed, and was not registered any more, is taken over.
+    version = version or train(project, name, texts, ports, reporter, resume=True).version
     if measured(version, by) is None:
         spec = VersionSpec(name, version.ref.number)
         version = validate(project, spec, ports, reporter, reuse=True).version

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines.errors import NotebookContract
+from pipelines.errors import NoSuchVersion, NotebookContract
 from pipelines.policy.parameters import read_parameters
 from pipelines.ports import LoggedModel, Ports, Reporter, RunFacts
 from pipelines.stages.execute import declared, execute, key_of
-from pipelines.values import ModelConfig, ModelVersion, Parameter, Project, Provenance, Sources
+from pipelines.values import Alias, ModelConfig, ModelVersion, Parameter, Project, Provenance, Sources, VersionSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,11 @@ def provenance(
         project: The project.
         model: The model.
         ports: The world.
-        upstream: The results of the models it builds on, by name, such as `{"features": "features@7"}`.
+        upstream: The results of the models it builds on, by name, such as `{"features": "features@7"}`; without it, the
+            champions of those that it comes after.
     """
     found = ports.digests.depends(sources(project, model, model.train))
-    builds_on = dict(upstream or {})
+    builds_on = dict(champions(model, ports) if upstream is None else upstream)
     return Provenance(
         notebook_digest=found.notebook,
         data_digest=found.data,
@@ -103,6 +105,15 @@ def provenance(
         upstream_digest=key_of(**builds_on) if builds_on else "",
         parts=replace(found.parts, upstream=builds_on),
     )
+
+
+def champions(model: ModelConfig, ports: Ports) -> dict[str, str]:
+    """The champions of the models that this one comes after, by name; one without a champion is left out."""
+    found = {}
+    for name in model.automation.after:
+        with suppress(NoSuchVersion):
+            found[name] = str(ports.registry.get(VersionSpec(name, Alias.CHAMPION)).ref)
+    return found
 
 
 def training_key(made_from: Provenance, parameters: Mapping[str, Parameter]) -> str:

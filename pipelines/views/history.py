@@ -13,7 +13,14 @@ from pipelines.views.blocks import Block, Happening, Heading, Line, Timeline, To
 from pipelines.views.parts import duration_text
 
 _SHOWN = 100
-_TONES = {"promote": Tone.GOOD, "bake": Tone.GOOD, "rollback": Tone.BAD, "recovered": Tone.UNSURE, "undo": Tone.UNSURE}
+_TONES = {
+    "promote": Tone.GOOD,
+    "bake": Tone.GOOD,
+    "rollback": Tone.BAD,
+    "recovered": Tone.UNSURE,
+    "undo": Tone.UNSURE,
+    "alert": Tone.UNSURE,
+}
 _FAILED = "failed"
 
 

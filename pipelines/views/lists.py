@@ -32,15 +32,19 @@ class VersionsView(View):
         versions: Its versions.
         running: What runs: `role` and `weight` (percent) by REF, as the status has them.
         now: For the ages; without it the table has none.
+        since: The revision of the code that they are not older than.
     """
 
     model: str
     versions: Sequence[ModelVersion]
     running: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     now: datetime | None = None
+    since: str = ""
 
     def blocks(self) -> Sequence[Block]:
         """A table with a row a version, bounded; whatever runs or has an alias is in it."""
+        if not self.versions and self.since:
+            return [Line(f"{self.model} has no version that was trained at or after {self.since}.")]
         if not self.versions:
             return [Line(f"{self.model} has no version yet; `turnout train {self.model}` makes the first.")]
         shown = [version for place, version in enumerate(self.versions) if place < SHOWN or self._is_marked(version)]

@@ -225,7 +225,7 @@ def test_ctrl_c_ends_with_130_and_no_traceback(folder: Path) -> None:
     program = (
         "import signal, os\n"
         "from pipelines import app\n"
-        "app.App.versions = lambda self, model: os.kill(os.getpid(), signal.SIGINT)\n"
+        "app.App.versions = lambda self, model, **_: os.kill(os.getpid(), signal.SIGINT)\n"
         "from pipelines.cli import main\n"
         "main(['versions', 'digits'])"
     )
