@@ -22,7 +22,7 @@ from pipelines.errors import BadInput, BadProject
 from pipelines.place import PROJECT_FILE, START, load, turnout_table
 from pipelines.policy.metrics import BETTER, improves
 from pipelines.project_automation import automation, check_order, check_timezone
-from pipelines.project_monitoring import monitoring
+from pipelines.project_monitoring import alerts, monitoring
 from pipelines.values import (
     Comparison,
     Gates,
@@ -55,6 +55,7 @@ class _Turnout(_Table):
     tag_promotions: bool = Field(default=False, description="true or false")
     monitoring: dict[str, Any] = Field(default={}, description="a table of ports, [tool.turnout.monitoring]")
     warm_kernels: bool | None = Field(None, description="true or false")
+    alerts: dict[str, Any] = Field(default={}, description="a table, [tool.turnout.alerts]")
 
 
 class _Model(_Table):
@@ -180,7 +181,8 @@ class _Reader:
         if len(sound) == len(models):
             check_order(self, {name: model.automation for name, model in sound.items()}, (*key, "models"))
         zone = check_timezone(self, read.timezone, (*key, "timezone"))
-        return Project(self.root, read.port, sound, watched, read.warm_kernels, zone, read.tag_promotions)
+        told = alerts(self, read.alerts, (*key, "alerts"))
+        return Project(self.root, read.port, sound, watched, read.warm_kernels, zone, read.tag_promotions, told)
 
     def model(self, name: str, table: Any, key: Key) -> ModelConfig | None:
         try:

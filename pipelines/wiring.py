@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -97,6 +98,7 @@ def _daemon_parts(place: Place) -> Parts:
     import psutil
 
     from pipelines.adapters.clock import SystemClock
+    from pipelines.local.alerts.room import AlertRoom, AlertSources
     from pipelines.local.daemon import Parts
     from pipelines.local.figures import Figures
     from pipelines.local.monitoring.room import Samples, Sources
@@ -134,7 +136,10 @@ def _daemon_parts(place: Place) -> Parts:
             place.state,
             lambda: project().now().monitoring.beside(port).port,
         )
-        return [*rooms, Samples(sources).room]
+        told = AlertSources(
+            lambda: project().now().alerts, engine.journal, report.all, place.state, engine.clock, os.environ
+        )
+        return [*rooms, Samples(sources).room, AlertRoom(told).room]
 
     return Parts(
         target=target,

@@ -8,6 +8,7 @@ import pytest
 
 from pipelines.errors import BadProject
 from pipelines.project import read_project
+from pipelines.values.alerts import AlertKind, Alerts
 from pipelines.values.monitoring import Monitoring, Ports
 
 
@@ -54,3 +55,45 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
     """With the key, what stands there, and what is allowed."""
     found = refusal(tmp_path, text).replace("(", ".")
     assert said in found
+
+
+def alerts(root: Path, text: str) -> Alerts:
+    """Who is told, by a project file."""
+    (root / "pyproject.toml").write_text(f"[tool.turnout.alerts]\n{text}", encoding="utf-8")
+    return read_project(root).alerts
+
+
+def test_alerts_are_read(tmp_path: Path) -> None:
+    """All events unless some are named; nobody is told unless there is an address."""
+    assert alerts(tmp_path, "") == Alerts()
+    assert not alerts(tmp_path, "").wants(AlertKind.ROLLBACK)
+    found = alerts(tmp_path, 'urls = ["$A", "mailto://x"]\nevents = ["drift"]\nquiet_minutes = 5')
+    assert found == Alerts(("$A", "mailto://x"), frozenset({AlertKind.DRIFT}), 5.0)
+    assert found.wants(AlertKind.DRIFT)
+    assert found.wants(AlertKind.TEST)
+    assert not found.wants(AlertKind.ROLLBACK)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('urls = "x"', "tool.turnout.alerts.urls is 'x'; it must be a list of addresses"),
+        ('urls = ["$A", "anna@example.org"]', 'alerts."urls[1]" is no address'),
+        ('events = ["rolback"]', "alerts.events has 'rolback' (did you mean rollback?)"),
+        ("quiet_minutes = -1", "alerts.quiet_minutes is -1; it must be a number from 0"),
+        ("disk_low_mb = nan", "alerts.disk_low_mb is nan"),
+        ("url = 1", "alerts.url is not known (did you mean urls?)"),
+    ],
+)
+def test_a_mistake_in_alerts_is_named(tmp_path: Path, text: str, said: str) -> None:
+    """With the key, what stands there, and what is allowed."""
+    with pytest.raises(BadProject) as caught:
+        alerts(tmp_path, text)
+    assert said in str(caught.value)
+
+
+def test_an_address_is_not_repeated(tmp_path: Path) -> None:
+    """It may hold a secret, and an error may end in a log."""
+    with pytest.raises(BadProject) as caught:
+        alerts(tmp_path, 'urls = ["my-secret"]')
+    assert "my-secret" not in str(caught.value)

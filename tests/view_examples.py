@@ -36,6 +36,8 @@ from pipelines.values.logs import LogRecord, Template
 from pipelines.values.signature import Field, Layout, Signature
 from pipelines.values.sweeps import RunStatus, Sweep, SweepRun
 from pipelines.views import (
+    AlertsTestView,
+    AlertsView,
     DeploymentView,
     DiffView,
     DoctorView,
@@ -117,6 +119,13 @@ def examples(word: str) -> dict[type[View], View]:
         SweepBoard(swept(word)),
         SweepView(Swept(swept(word), third)),
         ExplainView(Explained("digits", None, (*steps, Step("package", "due", word, (word,))))),
+        AlertsView(alerts(word)),
+        AlertsTestView(
+            [
+                {"target": "1 (slack)", "error": None, "seconds": 0.4},
+                {"target": "2 (mailto)", "error": word, "seconds": 20.0},
+            ]
+        ),
     ]
     return {type(view): view for view in shown}
 
@@ -260,6 +269,18 @@ def swept(word: str) -> Sweep:
         SweepRun(5, {"epochs": "64"}),
     )
     return Sweep("digits", "accuracy", "higher", runs)
+
+
+def alerts(word: str) -> dict[str, Any]:
+    """One that arrived and one that did not, yet."""
+    sent = {"target": "1 (slack)", "state": "sent", "attempts": 0, "error": ""}
+    waits = {"target": "2 (mailto)", "state": "waiting", "attempts": 2, "error": word}
+    one = {"id": "event-1", "event": "rollback", "model": "digits", "version": "digits@3", "text": word}
+    return {
+        "targets": ["1 (slack)", "2 (mailto)"],
+        "waiting": 1,
+        "alerts": [{**one, "title": f"digits@3: {word}", "at": NOON.isoformat(), "targets": [sent, waits]}],
+    }
 
 
 def history(word: str) -> list[dict[str, Any]]:

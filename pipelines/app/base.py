@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipelines.place import Place
     from pipelines.ports import Ports, Registry, Reporter
     from pipelines.stages.resolve import Control
-    from pipelines.values import Project
+    from pipelines.values import GateReport, Project
 
 
 class AppBase:
@@ -125,6 +125,22 @@ class AppBase:
         from pipelines.views import DeploymentView, PlanView
 
         return PlanView(model, entry["plan"]) if "plan" in entry else DeploymentView(model, entry)
+
+    def _tell_of_gates(self, report: GateReport | None) -> None:
+        """Have people told of gates that did not pass; the command's own outcome does not depend on it."""
+        from uuid import uuid4
+
+        from pipelines.policy.alerts import from_report
+        from pipelines.values.alerts import AlertKind
+
+        if report is None or not self.project.alerts.wants(AlertKind.GATE_FAILED):
+            return
+        alert = from_report(report, self.ports.clock.now(), f"gates-{uuid4().hex}")
+        if alert is not None:
+            try:
+                self.control.operator.tell("alert", alert.as_dict())
+            except TurnoutError as error:
+                self._reporter.step(f"nobody could be told of it: {error}")
 
     def _agrees(self, what: str) -> bool:
         if self._ask is None:

@@ -31,6 +31,7 @@ class Making(AppBase):
         from pipelines.views import ReportView
 
         done = validate(self.project, spec, self.ports, self._reporter, reuse=is_reused)
+        self._tell_of_gates(done.report)
         return ReportView(done.version, done.report)
 
     def package(self, spec: VersionSpec, *, native: bool, reason: str | None) -> views.View:
@@ -39,6 +40,7 @@ class Making(AppBase):
         from pipelines.views import PackageView
 
         done = package(self.project, spec, self.ports, self._reporter, native=native, reason=reason)
+        self._tell_of_gates(done.package.checks)
         return PackageView(done.version, done.package)
 
     def versions(self, model: str, *, since: str = "") -> views.View:
@@ -89,6 +91,10 @@ class Making(AppBase):
         from pipelines.views import ShipView
 
         shipped = ship(self.project, model, parameters, self.ports, self._reporter, force=force)
+        if not shipped.is_done:
+            package = shipped.version.package
+            self._tell_of_gates(shipped.version.report)
+            self._tell_of_gates(package.checks if package else None)
         if deployment is not None and shipped.is_done:
             shipped = ship_on(shipped, deployment, self.control, self._reporter)
         return ShipView(shipped)

@@ -1,6 +1,6 @@
 """The commands: each parses, calls one verb of the app and returns its view; terminal and notebook run the same."""
 
-from pipelines.commands import automating, looking, making, projects, running
+from pipelines.commands import automating, looking, making, projects, running, watching
 from pipelines.commands.group import Ref, Session, Verb, Verbs, main_group
 
 # One a line, so that two changes seldom meet.
@@ -19,6 +19,7 @@ ORDER = (
     "monitor",
     "logs",
     "history",
+    "alerts",
     "up",
     "down",
     "versions",
@@ -33,4 +34,16 @@ ORDER = (
 
 main_group.arrange(ORDER)
 
-__all__ = ["Ref", "Session", "Verb", "Verbs", "automating", "looking", "main_group", "making", "projects", "running"]
+__all__ = [
+    "Ref",
+    "Session",
+    "Verb",
+    "Verbs",
+    "automating",
+    "looking",
+    "main_group",
+    "making",
+    "projects",
+    "running",
+    "watching",
+]

@@ -20,7 +20,7 @@ from pipelines.local.engine import Done, Engine, Request, Step
 from pipelines.local.files import replace_file
 from pipelines.local.guarding import ARGUMENTS, reap_guardians, start_guardian
 from pipelines.local.journal import Journal
-from pipelines.local.outbox import Courier, Outbox
+from pipelines.local.outbox import Courier, Outbox, by_command
 from pipelines.local.protocol import (
     ADDRESS,
     DAEMON_LOCK,
@@ -152,7 +152,9 @@ class Daemon:
         self._upkeep = Upkeep(self._engine)
         self._rooms = Rooms(parts.furnish(self._engine))
         self._report = StatusReport(self._engine, parts.url, self._rooms.status)
-        self._outbox = Outbox(self._journal, parts.courier, parts.clock)
+        self._outbox = Outbox(
+            self._journal, {"champion": by_command(parts.courier, self._journal, parts.clock)}, parts.clock
+        )
         self._followings = Followings()
         self._leaves = threading.Event()
         self._is_down = False

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,15 @@ MIGRATIONS = (
         id INTEGER PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL, created TEXT NOT NULL,
         attempts INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '', delivered TEXT
     );
+    """,
+    """
+    ALTER TABLE outbox ADD COLUMN gave_up TEXT;
+    ALTER TABLE outbox ADD COLUMN alert TEXT;
+    CREATE INDEX outbox_alert ON outbox (alert) WHERE alert IS NOT NULL;
+    CREATE TABLE alerts (id TEXT PRIMARY KEY, at TEXT NOT NULL, grp TEXT NOT NULL, body TEXT NOT NULL);
+    CREATE INDEX alerts_group ON alerts (grp);
+    CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+    INSERT INTO marks SELECT 'alerts', COALESCE(MAX(id), 0) FROM events;
     """,
 )
 
@@ -249,10 +258,11 @@ class Journal:
         rows = self._all("SELECT model, action, COUNT(*) AS number FROM events GROUP BY model, action")
         return {(row["model"], row["action"]): row["number"] for row in rows}
 
-    def undelivered(self) -> list[Message]:
-        """Messages that nobody has taken yet, the oldest first."""
-        rows = self._all("SELECT * FROM outbox WHERE delivered IS NULL ORDER BY id")
-        return [Message(row["id"], row["kind"], json.loads(row["body"]), row["attempts"]) for row in rows]
+    def undelivered(self, kinds: Sequence[str] | None = None) -> list[Message]:
+        """Messages of these kinds, or of all, that nobody has taken yet, the oldest first."""
+        rows = self._all("SELECT * FROM outbox WHERE delivered IS NULL AND gave_up IS NULL ORDER BY id")
+        wanted = [row for row in rows if kinds is None or row["kind"] in kinds]
+        return [Message(row["id"], row["kind"], json.loads(row["body"]), row["attempts"]) for row in wanted]
 
     def delivered(self, message: int, at: datetime) -> None:
         """A message has arrived."""
@@ -263,6 +273,24 @@ class Journal:
         """A message has not arrived; it stays."""
         with self._transaction("recording a delivery") as db:
             db.execute("UPDATE outbox SET attempts = attempts + 1, error = ? WHERE id = ?", (error[-2000:], message))
+
+    def gave_up(self, message: int, error: str, at: datetime) -> None:
+        """A message will not arrive, and is tried no more."""
+        with self._transaction("recording a delivery") as db:
+            said = "UPDATE outbox SET attempts = attempts + 1, error = ?, gave_up = ? WHERE id = ?"
+            db.execute(said, (error[-2000:], at.isoformat(), message))
+
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """What a query finds, for those who have tables of their own here."""
+        return self._all(query, *values)
+
+    def transaction(self, doing: str) -> AbstractContextManager[sqlite3.Connection]:
+        """Several changes at once, or none, for those who have tables of their own here.
+
+        Args:
+            doing: What is being done, for the error.
+        """
+        return self._transaction(doing)
 
     def _migrate(self) -> None:
         with self._lock, self._mapped("bringing it up to date"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.errors import BadInput, NoSuchModel
+from pipelines.values.alerts import Alerts
 from pipelines.values.automation import Automation
 from pipelines.values.gates import Gates
 from pipelines.values.monitoring import Monitoring
@@ -137,6 +138,7 @@ class Project:
         warm_kernels: Whether notebooks run in kernels forked from a process with their packages; None: where it helps.
         timezone: In which the schedules of its models are meant; empty for the machine's own.
         tag_promotions: Whether a promotion sets a tag in version control.
+        alerts: Who is told of what.
     """
 
     root: Path
@@ -146,6 +148,7 @@ class Project:
     warm_kernels: bool | None = None
     timezone: str = ""
     tag_promotions: bool = False
+    alerts: Alerts = Alerts()
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:

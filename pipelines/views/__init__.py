@@ -1,5 +1,6 @@
 """Results as text, HTML and JSON; nothing here reads, writes or knows a widget."""
 
+from pipelines.views.alerts import AlertsTestView, AlertsView
 from pipelines.views.base import View
 from pipelines.views.caching import ExplainView
 from pipelines.views.diff import DiffView
@@ -15,6 +16,8 @@ from pipelines.views.stages import PackageView, ReportView, ShipView, TrainView,
 from pipelines.views.sweep import SweepBoard, SweepView
 
 __all__ = [
+    "AlertsTestView",
+    "AlertsView",
     "DeploymentView",
     "DiffView",
     "DoctorView",

@@ -75,7 +75,8 @@ class Fakes:
             (folder / name).write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
         self.folder = folder
         self.world = World(folder)
-        self.operator = FakeOperator({"digits": ENTRY})
+        told = {"alerts": {"targets": [], "waiting": 0, "alerts": []}, "alerts-test": {"targets": []}}
+        self.operator = FakeOperator({"digits": ENTRY}, answers=told)
 
     def connect(self, start: Path, reporter: Reporter) -> App:
         """The app over the fakes."""

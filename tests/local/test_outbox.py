@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipelines.local.journal import Journal, Operation
-from pipelines.local.outbox import Courier, Outbox
+from pipelines.local.outbox import Courier, Outbox, by_command
 from pipelines.values import Deployment
 from tests.fakes import FakeClock
 
@@ -37,10 +37,15 @@ def says(text: str, code: int = 0) -> Courier:
     return courier
 
 
+def box(journal: Journal, courier: Courier) -> Outbox:
+    """What tells the registry."""
+    return Outbox(journal, {"champion": by_command(courier, journal, FakeClock())}, FakeClock())
+
+
 def test_what_was_said_on_the_way_is_in_the_history(journal: Journal) -> None:
     """A tag that could not be set is a line of the model's history; the promotion stands and is not told again."""
     said = "a library warns\n· digits@1 is the champion, and has no tag: the tag exists\n"
-    assert Outbox(journal, says(said), FakeClock()).deliver() == 1
+    assert box(journal, says(said)).deliver() == 1
     (event,) = journal.history("digits")
     assert (event.action, event.target) == ("alert", "digits@1")
     assert event.reason == "digits@1 is the champion, and has no tag: the tag exists"
@@ -49,13 +54,13 @@ def test_what_was_said_on_the_way_is_in_the_history(journal: Journal) -> None:
 
 def test_silence_leaves_no_line(journal: Journal) -> None:
     """What arrives without a word, or with a library's words only, is no event."""
-    assert Outbox(journal, says("a library warns\n"), FakeClock()).deliver() == 1
+    assert box(journal, says("a library warns\n")).deliver() == 1
     assert journal.history("digits") == []
 
 
 def test_what_did_not_arrive_stays(journal: Journal) -> None:
     """With the reason, and without an event each time it is tried."""
-    assert Outbox(journal, says("· something\n", code=1), FakeClock()).deliver() == 0
+    assert box(journal, says("· something\n", code=1)).deliver() == 0
     (message,) = journal.undelivered()
     assert message.attempts == 1
     assert journal.history("digits") == []

@@ -1,0 +1,1 @@
+"""Tells people what happens, by webhook, e-mail or chat."""
