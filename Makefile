@@ -20,6 +20,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml hatch_build.py
 	@echo "Installing the pinned packages into $(VENV) (a few minutes the first time) ..."
 	@$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements.lock
 	@$(BIN)/python $(PIP_INSTALL) --no-build-isolation -e .
+# A working copy is not compiled by its installation, and where Python may not keep what it compiles every process would do it anew.
+	@$(BIN)/python -m compileall -q pipelines ipext
 	@touch $@
 
 demo: setup  ## Bring the digits classifier from its notebooks into production and back, on real data
