@@ -71,8 +71,8 @@ class _Search:
         self.waiting: list[Path] = []
 
     def follow(self, cells: Sequence[str], parsed: Sequence[ast.Module]) -> list[Path]:
-        added = [place for each in parsed for place in self._added_places(each)]
-        self.near = _distinct([self.home, *added])
+        self.added = [place for each in parsed for place in self._added_places(each)]
+        self.near = _distinct([self.home, *self.added])
         self.far = [
             place for place in _distinct([*self.places, self.root, self.root / "src"]) if place not in self.near
         ]
@@ -98,10 +98,10 @@ class _Search:
                     self._resolve(base, each.module.split(".") if each.module else [], each.names)
                 continue
             parts = each.module.split(".")
-            # The kernel has the standard library before it has the project's folder, but not before the notebook's.
-            far = [] if parts[0] in sys.stdlib_module_names else self.far
-            near = self.near if file is None or self.home not in file.parents else _distinct([*self.near, file.parent])
-            place = next((place for place in (*near, *far) if _is_there(place, parts[0])), None)
+            # A kernel has the standard library first, and then the notebook's folder.
+            is_standard = parts[0] in sys.stdlib_module_names
+            places = self.added if is_standard else [*self.near, *self.far]
+            place = next((place for place in places if _is_there(place, parts[0])), None)
             if place is not None:
                 self._resolve(place, parts, each.names)
 
