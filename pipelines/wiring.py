@@ -13,6 +13,7 @@ from pipelines.stages.resolve import Control
 
 if TYPE_CHECKING:
     from pipelines.adapters.templates import DrainTemplates
+    from pipelines.adapters.warm.client import WarmKernels
     from pipelines.crews import Crew, Notes
     from pipelines.local.daemon import Parts
     from pipelines.local.engine import Engine
@@ -43,7 +44,7 @@ def local_ports(project: Project) -> Ports:
 
     clock = SystemClock()
     return Ports(
-        runner=PapermillRunner(),
+        runner=PapermillRunner(_warm_kernels(project)),
         registry=MlflowRegistry(project.state),
         packager=BentoPackager(project.state, project.root),
         hosts=ForegroundHosts(),
@@ -54,6 +55,33 @@ def local_ports(project: Project) -> Ports:
         catalogue=local_catalogue(project.state),
         functions=FileFunctions(),
     )
+
+
+def _warm_kernels(project: Project) -> WarmKernels | None:
+    """Where notebooks get their kernels from, unless they are to be ordinary ones."""
+    wanted = project.warm_kernels if project.warm_kernels is not None else os.environ.get("TURNOUT_WARM_KERNELS") != "0"
+    if not wanted or sys.platform != "linux":
+        return None
+    from pipelines.adapters.warm.client import WarmKernels
+    from pipelines.local.runtime import Runtime
+
+    runtime = Runtime.of(project.root)
+    return WarmKernels(
+        folder=runtime.folder,
+        root=project.root,
+        log=project.state / "warm-kernels.log",
+        lock=project.lock_file,
+        families=tuple((model.train.resolve(), model.validate.resolve()) for model in project.models.values()),
+        make=runtime.make,
+    )
+
+
+def end_warm_kernels(place: Place) -> int:
+    """Tell the processes that kernels are forked from to end; how many there were."""
+    from pipelines.adapters.warm.client import WarmKernels
+    from pipelines.local.runtime import Runtime
+
+    return WarmKernels(Runtime.of(place.root).folder, place.root, place.state / "warm-kernels.log").end()
 
 
 def local_checkup() -> Checkup:

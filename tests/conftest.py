@@ -6,6 +6,9 @@ import os
 
 import pytest
 
+# A process that kernels are forked from would stay for a quarter of an hour after each test's project.
+os.environ.setdefault("TURNOUT_WARM_KERNELS", "0")
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]

@@ -8,8 +8,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +23,9 @@ from jupyter_client.manager import AsyncKernelManager
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 
+from pipelines.adapters.warm.client import WarmKernels
+from pipelines.adapters.warm.nursery import EXITS
+from pipelines.adapters.warm.provisioner import WarmProvisioner
 from pipelines.ports import CellProgress
 
 ENGINE = "turnout"
@@ -56,6 +62,10 @@ class Execution:
     working_folder: Path
     cell_timeout_seconds: float
     progress: Callable[[CellProgress], None]
+    source: Path | None = None
+    """Where the notebook lies."""
+    warm: WarmKernels | None = None
+    """Where its kernel may come from; None for an ordinary one."""
     notebook: Any = None
     """The notebook with what was executed so far; None before the engine has it."""
     numbers: dict[int, int] = field(default_factory=dict)
@@ -67,6 +77,9 @@ class Execution:
     """The cells that the kernel itself said had succeeded."""
     process: int | None = None
     """The kernel's process id, which is its process group's too."""
+    leash: socket.socket | None = None
+    """The connection on which a warm kernel was asked for."""
+    is_killed: bool = False
 
     @property
     def is_complete(self) -> bool:
@@ -105,6 +118,11 @@ class Execution:
 
     def kill(self) -> None:
         """End the kernel and all it started, at once."""
+        self.is_killed = True
+        if self.leash is not None:
+            # Whoever waits for a kernel wakes up, and one that is under way is killed by its nursery.
+            with suppress(OSError):
+                self.leash.shutdown(socket.SHUT_RDWR)
         if self.process is None:
             # Ctrl-C came between the start of the process and our note of it.
             mine = psutil.Process().children()
@@ -144,6 +162,26 @@ class OwnKernel(AsyncKernelManager):  # type: ignore[misc]
     """
 
     execution: Execution
+
+    def provide(self, execution: Execution, warm: WarmKernels | None) -> None:
+        """Take the kernel from a nursery, where there is one."""
+        self.execution = execution
+        if warm is not None:
+            self.provisioner = WarmProvisioner(kernel_id="", kernel_spec=self.kernel_spec, parent=self)
+            self.provisioner.warm = warm
+            self.provisioner.notebook = str(execution.source or "")
+            self.provisioner.hold = self.hold
+
+    def hold(self, leash: socket.socket) -> None:
+        """Note the connection on which a kernel is asked for, so that Ctrl-C ends the wait."""
+        self.execution.leash = leash
+        if self.execution.is_killed:
+            leash.close()
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the kernel is a fork."""
+        return isinstance(self.provisioner, WarmProvisioner) and not self.provisioner.why_cold
 
     @property
     def kernel_spec(self) -> KernelSpec:
@@ -192,7 +230,11 @@ class _Record(NotebookExecutionManager):  # type: ignore[misc]
 # Exit handlers run in the reverse order of their registration: this one after those of the libraries that the notebook
 # imports (MLflow sends what is still queued), and instead of IPython's and ipykernel's, which collect all garbage (5 s
 # with TensorFlow) and at times wait for each other for ever.
-_PROLOGUE = '__import__("atexit").register(__import__("os")._exit, 0)'
+_PROLOGUE = (
+    '__import__("atexit").register(__import__("os")._exit, 0)\n'
+    # In a warm kernel, those of the packages that were imported before the fork.
+    f'getattr(__import__("sys").modules.get("{EXITS}"), "again", int)()'
+)
 
 # ipykernel waits up to 28 s for children that have ended and that nobody has waited for (joblib leaves such). Dropping
 # the notebook's names closes the files that it left open.
@@ -210,13 +252,32 @@ get_ipython().reset(new_session=False)
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
+    def start_new_kernel_client(self, **kwargs: Any) -> Any:
+        if self.km.is_warm:
+            self.startup_timeout = self.km.provisioner.warm.progress_seconds
+        return super().start_new_kernel_client(**kwargs)
+
     def papermill_execute_cells(self) -> None:
-        self._say(_PROLOGUE)
+        with self._watched():
+            self._say(_PROLOGUE)
         super().papermill_execute_cells()
         if self.nb_man.execution.is_complete:
             self._say(_FAREWELL)
             # Only a kernel that has come to its end may take its time to leave.
             self.shutdown_kernel = "graceful"
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """A fork that hangs is killed; an ordinary kernel never answers late because of what another process did."""
+        if not self.km.is_warm:
+            yield
+            return
+        watch = threading.Timer(self.km.provisioner.warm.progress_seconds, self.km.provisioner.process.kill)
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.cancel()
 
     def _say(self, code: str) -> None:
         self.wait_for_reply(self.kc.execute(code, silent=True, store_history=False))
@@ -229,41 +290,69 @@ class TurnoutEngine(Engine):  # type: ignore[misc]
     def execute_notebook(cls, nb: Any, kernel_name: str, *, execution: Execution, **kwargs: Any) -> Any:  # noqa: ARG003
         """Run all cells; papermill passes more keywords than concern us."""
         execution.open(nb)
-        record = _Record(nb, execution)
-        kernel = OwnKernel(
-            kernel_name=kernel_name,
-            transport="ipc",
-            ip=str(execution.folder / "k"),
-            connection_file=str(execution.folder / "kernel.json"),
-            shutdown_wait_time=_SHUTDOWN_SECONDS,
-            log=QUIET,
-        )
-        kernel.execution = execution
-        client = _Client(
-            record,
-            km=kernel,
-            kernel_name=kernel_name,
-            log=QUIET,
-            startup_timeout=_START_SECONDS,
-            iopub_timeout=_OUTPUT_SECONDS,
-            timeout_func=lambda _cell: execution.cell_timeout_seconds,
-            on_cell_executed=execution.answer,
-            shutdown_kernel="immediate",
-        )
-        record.notebook_start()
-        try:
-            client.execute(
-                cleanup_kc=True,
-                cwd=str(execution.working_folder),
-                env=dict(execution.environment),
-                stdout=execution.kernel_log,
-                stderr=execution.kernel_log,
-            )
-        finally:
-            record.notebook_complete()
+        if execution.warm is not None:
+            try:
+                _run(nb, kernel_name, execution, execution.warm)
+            except _NoProgress as failed:
+                execution.warm.note(str(execution.source), f"the fork came to nothing: {failed.__cause__}")
+                execution.process = None
+                _run(nb, kernel_name, execution, None)
+        else:
+            _run(nb, kernel_name, execution, None)
         if execution.is_complete:
             execution.finish()
         return nb
+
+
+class _NoProgress(Exception):
+    """A warm kernel has not come as far as the first cell."""
+
+
+def _run(nb: Any, kernel_name: str, execution: Execution, warm: WarmKernels | None) -> None:
+    """Run all cells in a kernel of their own.
+
+    Raises:
+        _NoProgress: nothing of the notebook has run, and it may run in an ordinary kernel.
+    """
+    record = _Record(nb, execution)
+    kernel = OwnKernel(
+        kernel_name=kernel_name,
+        transport="ipc",
+        ip=str(execution.folder / ("w" if warm is not None else "k")),
+        connection_file=str(execution.folder / ("warm.json" if warm is not None else "kernel.json")),
+        shutdown_wait_time=_SHUTDOWN_SECONDS,
+        log=QUIET,
+    )
+    kernel.provide(execution, warm)
+    client = _Client(
+        record,
+        km=kernel,
+        kernel_name=kernel_name,
+        log=QUIET,
+        startup_timeout=_START_SECONDS,
+        iopub_timeout=_OUTPUT_SECONDS,
+        timeout_func=lambda _cell: execution.cell_timeout_seconds,
+        on_cell_executed=execution.answer,
+        shutdown_kernel="immediate",
+    )
+    record.notebook_start()
+    try:
+        client.execute(
+            cleanup_kc=True,
+            cwd=str(execution.working_folder),
+            env=dict(execution.environment),
+            stdout=execution.kernel_log,
+            stderr=execution.kernel_log,
+        )
+    except Exception as error:
+        # Nothing has run that could have had an effect; a second Ctrl-C or a kill by ourselves is no reason to go on.
+        if warm is not None and kernel.is_warm and execution.running is None and not execution.is_killed:
+            raise _NoProgress from error
+        raise
+    finally:
+        record.notebook_complete()
+        if kernel.is_warm and kernel.provisioner.process is not None:
+            kernel.provisioner.process.close()
 
 
 papermill_engines.register(ENGINE, TurnoutEngine)

@@ -98,6 +98,10 @@ class Running(AppBase):
         if live and not yes and not self._agrees(question):
             return StatusView(status)
         operator.down(each_once(self._reporter.step))
+        if self._command is None:
+            from pipelines.wiring import end_warm_kernels
+
+            end_warm_kernels(self.place)
         return DownView(live)
 
     def daemon(self) -> int:

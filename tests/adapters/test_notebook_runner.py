@@ -29,6 +29,7 @@ from pipelines.errors import (
 )
 from pipelines.ports import CellProgress, NotebookJob, NotebookRunner
 from pipelines.values import Parameter
+from tests.adapters.nurseries import NURSERY, end_nurseries, ordinary_kernels, warm_kernels
 from tests.fakes import FakeNotebook, FakeRegistry, FakeRunner
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -56,11 +57,13 @@ class World:
         root: The folder.
         runner: The runner.
         seen: The progress it reported.
+        is_ordinary: Whether the kernel may be an ordinary one where a warm one was asked for.
     """
 
     root: Path
     runner: NotebookRunner
     seen: list[CellProgress] = field(default_factory=list)
+    is_ordinary: bool = False
 
     @property
     def output(self) -> Path:
@@ -101,6 +104,11 @@ def papermill(tmp_path: Path) -> World:
     return World(copied(tmp_path), PapermillRunner())
 
 
+def warm(tmp_path: Path) -> World:
+    """The real runner with warm kernels."""
+    return World(copied(tmp_path), PapermillRunner(warm_kernels(tmp_path)))
+
+
 def fake(tmp_path: Path) -> World:
     """The fake, scripted to do what the test notebooks do."""
     notebooks = {name: FakeNotebook(cells=("a", "b"), failure=kind("as scripted")) for name, kind in FAILURES.items()}
@@ -108,24 +116,37 @@ def fake(tmp_path: Path) -> World:
     return World(copied(tmp_path), FakeRunner(FakeRegistry(tmp_path / "registry"), notebooks))
 
 
-@pytest.fixture(params=[papermill, fake], ids=lambda make: make.__name__)
+@pytest.fixture(params=[papermill, warm, fake], ids=lambda make: make.__name__)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     """Each runner in turn."""
     make: Callable[[Path], World] = request.param
     return make(tmp_path)
 
 
-@pytest.fixture
-def real(tmp_path: Path) -> Iterator[World]:
-    """The real runner; no kernel of this process is left when the test is over."""
-    yield papermill(tmp_path)
+@pytest.fixture(params=[papermill, warm], ids=lambda make: make.__name__)
+def real(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """The real runner, with ordinary and with warm kernels; none of this process is left when the test is over."""
+    make: Callable[[Path], World] = request.param
+    before = ordinary_kernels()
+    world = make(tmp_path)
+    yield world
+    assert world.is_ordinary or ordinary_kernels() == before
     assert [child for child in psutil.Process().children(recursive=True) if is_kernel(child)] == []
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nurseries() -> Iterator[None]:
+    """The processes that warm kernels are forked from end with the tests."""
+    yield
+    end_nurseries()
+
+
 def is_kernel(process: psutil.Process) -> bool:
-    """Whether it is a living kernel."""
+    """Whether it is a living kernel, an ordinary one or one forked by a nursery."""
     try:
-        return "ipykernel_launcher" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+        command, parent = process.cmdline(), process.parent()
+        is_fork = NURSERY in command and parent is not None and NURSERY in parent.cmdline()
+        return ("ipykernel_launcher" in command or is_fork) and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
@@ -472,6 +493,7 @@ def test_the_source_notebook_stays_as_it_is(real: World) -> None:
 
 def test_a_kernel_that_cannot_start_says_why(real: World) -> None:
     """Where the kernel's own program is broken, its last words are told, and the wait is not for a time-out."""
+    real.is_ordinary = True
     broken = real.root / "broken"
     broken.mkdir()
     (broken / "ipykernel_launcher.py").write_text("raise SystemExit('no kernel today')")
