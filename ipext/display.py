@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipywidgets import Widget
 
+    from ipext.cells import Cells
     from pipelines.app import App
     from pipelines.views import View
 
@@ -23,13 +27,13 @@ class Displayed:
     Args:
         view: The view.
         app: Opens the project, for what a widget may be asked to do.
-        is_kernel: Whether a notebook's front end shows it.
+        cells: Where what is live is shown; None in a terminal.
     """
 
-    def __init__(self, view: View, app: Callable[[], App], *, is_kernel: bool) -> None:
+    def __init__(self, view: View, app: Callable[[], App], cells: Cells | None) -> None:
         self.view = view
         self._app = app
-        self._is_kernel = is_kernel
+        self._cells = cells
 
     @property
     def widget(self) -> Widget:
@@ -39,7 +43,6 @@ class Displayed:
             MissingExtra: ipywidgets is not installed.
         """
         from ipext.widgets import widget
-        from pipelines.errors import MissingExtra
 
         try:
             return widget(self.view, self._app())
@@ -60,9 +63,12 @@ class Displayed:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         del include, exclude
         said: dict[str, Any] = {"text/html": self.view.html(), "text/plain": repr(self)}
-        if self._is_kernel and getattr(self.view, "is_live", False):
-            live = self.widget._repr_mimebundle_() or {}
-            said = {**{kind: data for kind, data in live.items() if "widget" in kind}, **said}
+        if self._cells is not None and self._cells.is_attended and getattr(self.view, "is_live", False):
+            with suppress(MissingExtra):
+                live = self.widget
+                self._cells.keep(live)
+                bundle = live._repr_mimebundle_() or {}
+                said = {**{kind: data for kind, data in bundle.items() if "widget" in kind}, **said}
         return said
 
 

@@ -52,6 +52,7 @@ class Extension:
             self._shell.register_magic_function(magic, "line", name)
         _service_code().register(self._shell, self._magics.app, self._magics.displayed)
         self._shell.Completer.custom_matchers.append(self._matcher)
+        self._magics.open()
 
     def _leave(self) -> None:
         self._magics.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ipext.cells import Cells
 from ipext.words import split
 from pipelines.app import App
 from pipelines.cli import Session, as_turnout, main_group
@@ -44,6 +45,7 @@ class Magics:
         self._chosen: Path | None = None
         self._first = _here()
         self._open: list[Callable[[], None]] = []
+        self._cells = Cells(shell)
 
     @property
     def is_kernel(self) -> bool:
@@ -92,10 +94,15 @@ class Magics:
         """A view as a cell displays it."""
         from ipext.display import Displayed
 
-        return Displayed(view, self.app, is_kernel=self.is_kernel)
+        return Displayed(view, self.app, self._cells if self.is_kernel else None)
+
+    def open(self) -> None:
+        """Hear which cells are run."""
+        self._cells.enter()
 
     def close(self) -> None:
         """End what goes on in the background of this shell's cells."""
+        self._cells.leave()
         for end in self._open:
             end()
         self._open.clear()

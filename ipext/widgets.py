@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipelines.errors import TurnoutError
-from pipelines.views import ErrorView, StatusView, VersionsView, View
+from pipelines.views import ErrorView, MonitorView, StatusView, VersionsView, View
 
 if TYPE_CHECKING:
     from ipywidgets import HTML, Widget
@@ -31,6 +31,7 @@ def _later(module: str) -> Panel:
 PANELS: dict[type[View], Panel] = {
     VersionsView: _later("ipext.version_panel"),
     StatusView: _later("ipext.status_panel"),
+    MonitorView: _later("ipext.monitor_panel"),
 }
 """The views with a panel of their own, and those of their subclasses."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pipelines.errors import BadInput, TurnoutError
 
@@ -42,6 +43,12 @@ class AppBase:
         self._ask = ask
         self._connect = connect
         self._command = command
+
+    def watched_by(self, reporter: Reporter) -> Self:
+        """The same project, its work watched by somebody else; for another thread too."""
+        other = copy(self)
+        other._reporter = reporter
+        return other
 
     @cached_property
     def place(self) -> Place:

@@ -59,7 +59,7 @@ class Looking(AppBase):
         ref = resolve(spec, self.control) if spec is not None and self.place.check(spec.model) else None
         return LogQuery(ref, level, since, until, grep, asked.get("lines", 50))
 
-    def monitor(self, model: str) -> views.View:
+    def monitor(self, model: str) -> views.MonitorView:
         """A model as it runs now; see `stages.monitor`."""
         from datetime import UTC, datetime
 
@@ -67,6 +67,16 @@ class Looking(AppBase):
         from pipelines.views import MonitorView
 
         return MonitorView(look(self.place.check(model), self.control, datetime.now(UTC)))
+
+    def monitor_again(self, model: str) -> views.MonitorView | None:
+        """A look in passing: None where no daemon answers, and none is started."""
+        from datetime import UTC, datetime
+
+        from pipelines.stages.monitor import look_again
+        from pipelines.views import MonitorView
+
+        seen = look_again(model, self.control, datetime.now(UTC))
+        return MonitorView(seen) if seen is not None else None
 
     def watch(self, model: str, show: Callable[[views.View], None], pause: float) -> None:
         """Show a model as it runs, every so many seconds, until Ctrl-C."""
