@@ -56,13 +56,14 @@ bench: setup bench-packages  ## Measure serving side by side with what people us
 soak: setup  ## Switch, kill and fill up for an hour, and write down what was lost
 	@$(BIN)/python -m tests.soak.reliability --write-docs
 
-lab: setup  ## Open JupyterLab on the notebooks
-	@$(BIN)/jupyter lab --notebook-dir notebooks
+lab: setup  ## Open JupyterLab on the first ten minutes, notebooks/quickstart.ipynb
+	@$(BIN)/jupyter lab notebooks/quickstart.ipynb
 
 # What some tests need of the operating system. Without the right to install it they are skipped, and say so.
 system-packages:
 	@$(call install,svn,subversion) || echo "subversion is not installed, and cannot be from here: its tests will be skipped"
 	@$(call install,wrk,wrk) || echo "wrk is not installed, and cannot be from here: the benchmark's tests will be skipped"
+	@$(call install,chromium,chromium) || echo "chromium is not installed, and cannot be from here: the browser's tests will be skipped"
 
 bench-packages:
 	@$(call install,wrk,wrk) || { echo "the benchmark needs wrk: install it with your package manager" >&2; exit 1; }

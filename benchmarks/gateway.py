@@ -7,6 +7,7 @@ other order; the medians of the rounds are compared. Both share the machine's co
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -16,10 +17,13 @@ from statistics import median
 
 from benchmarks.load import Sample, press, wrk_version
 from benchmarks.machine import QUIET_PERCENT, busy_percent
-from benchmarks.material import ROOT
+from benchmarks.material import ROOT, prepare
+from benchmarks.serving import WORK
 from benchmarks.visit import CONNECTIONS
+from pipelines.adapters.packaging.digest import bento_digest
 from pipelines.errors import TurnoutError
-from tests.e2e.running import BODY, running_line
+from pipelines.values import Bento
+from tests.e2e.running import running_line
 from tests.serving.bentos import running_host
 
 ROUNDS = 5
@@ -58,14 +62,15 @@ class Way:
 
 
 def measure(folder: Path, rounds: int, seconds: float) -> dict[str, Way]:
-    """Press both ways in turn."""
+    """Press both ways in turn, with the network that the other servers are measured with."""
+    material = prepare(WORK)
     body = folder / "body.json"
-    body.write_text(BODY)
-    with running_line(folder / "project", 1) as line:
-        bento = line.shelf.catalogue.get(line.shelf.ref(1))
-        assert bento is not None
+    body.write_text(json.dumps({"inputs": material.rows[:1].tolist()}))
+    with running_line(folder / "project", 0) as line:
+        digest = bento_digest(material.bento)
+        line.shelf.catalogue.put(Bento(line.shelf.ref(1), str(material.bento), digest, is_passed=True))
         line.deploy(1)
-        with running_host(Path(bento.sources)) as host:
+        with running_host(material.bento) as host:
             ways = {"directly": Way(f"{host.url}/predict"), "through the gateway": Way(line.url())}
             for number in range(rounds):
                 for connections in CONNECTIONS:

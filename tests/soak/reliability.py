@@ -22,6 +22,7 @@ import psutil
 from tests.e2e.line import ROOT
 from tests.soak.kills import VICTIMS, kills, reboot
 from tests.soak.long import bad_canaries, endurance, full_disk, operators
+from tests.soak.notebook import open_monitor
 from tests.soak.outcome import Outcome
 from tests.soak.traffic import first_answers, rollbacks, switches
 
@@ -35,6 +36,7 @@ PARTS = {
     "operators": operators,
     "full_disk": full_disk,
     "endurance": endurance,
+    "open_monitor": open_monitor,
 }
 RESULTS = ROOT / "build" / "soak"
 PAGE = ROOT / "docs" / "reliability.md"
