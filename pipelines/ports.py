@@ -18,6 +18,7 @@ from pipelines.values import (
     Evidence,
     GateReport,
     HostHealth,
+    LabelledAnswer,
     ModelVersion,
     Modules,
     PackageRecord,
@@ -502,6 +503,25 @@ class Operator(Protocol):
         """Stop all versions and the runtime, whose state is kept."""
 
 
+class LabelledAnswers(Protocol):
+    """Answers whose truth has become known. In the daemon: `pipelines.local.captures.labels.LabelStore`."""
+
+    def labelled(self, model: str, after: int = 0, limit: int = 10_000) -> list[LabelledAnswer]:
+        """The model's answers of all versions that were labelled after the one numbered `after`, in that order.
+
+        Numbers only grow, so whoever keeps the last number it has seen with its own record gets each answer once, also
+        across a restart. A row of a request is labelled once for each version that answered it, a shadow too; a label
+        that contradicts an earlier one changes nothing here. A batch of labels becomes visible as a whole.
+
+        For a test of wrong answers, take those with `is_wrong` not None and `chosen == version`: each is one trial of
+        the split `generation`, at the weights that this split had. Rows of one request are no independent trials, nor
+        are, with `user`, the requests of one user.
+
+        Raises:
+            StorageFailed: the store cannot be read.
+        """
+
+
 class Revisions(Protocol):
     """Version control of the project's code."""
 
@@ -587,6 +607,7 @@ __all__ = [
     "Executions",
     "Functions",
     "Hosts",
+    "LabelledAnswers",
     "LoggedModel",
     "NotebookJob",
     "NotebookRunner",

@@ -24,6 +24,7 @@ from pipelines.policy.metrics import BETTER, improves
 from pipelines.project_automation import automation, check_order, check_timezone
 from pipelines.project_monitoring import alerts, monitoring
 from pipelines.values import (
+    CaptureSettings,
     Comparison,
     Gates,
     ModelConfig,
@@ -74,6 +75,7 @@ class _Model(_Table):
     tests: list[str] = Field(default=[], description="a list of paths of files and folders, inside the project")
     gates: dict[str, Any] = Field(default={}, description="a table of gates")
     rollout: dict[str, Any] = Field(default={}, description="a table")
+    capture: dict[str, Any] = Field(default={}, description="a table")
 
 
 class _Threshold(_Table):
@@ -110,6 +112,14 @@ class _Rollout(_Table):
     max_shift: Number = Field(0.1, ge=0.01, le=0.9, description="a number from 0.01 to 0.9")
     on_shift: Literal["hold", "rollback"] = Field("hold", description='"hold" or "rollback"')
     latency_ms: Number | None = Field(None, gt=0, description="a number above 0, in milliseconds")
+
+
+class _Capture(_Table):
+    rate: Number = Field(0.1, ge=0, le=1, description="a number from 0 (nothing is kept) to 1 (every request)")
+    leave_out: list[str] = Field([], description="a list of names of fields")
+    hash: list[str] = Field([], description="a list of names of fields")
+    max_mb: Number = Field(256.0, ge=1, le=10**6, description="a number from 1 to 1000000, in megabytes")
+    max_days: Number = Field(14.0, ge=0.01, le=3650, description="a number from 0.01 to 3650")
 
 
 _T = TypeVar("_T", bound=BaseModel)
@@ -205,7 +215,10 @@ class _Reader:
         inputs, commands = self.inputs(read.inputs, (*key, "inputs"))
         gates = self.gates(read.gates, (*key, "gates"))
         rollout = self.rollout(read.rollout, (*key, "rollout"))
-        if len(self.problems) > before or train is None or validate is None or rollout is None:
+        capture = self.capture(read.capture, (*key, "capture"))
+        if len(self.problems) > before or train is None or validate is None:
+            return None
+        if rollout is None or capture is None:
             return None
         return ModelConfig(
             name=name,
@@ -220,6 +233,7 @@ class _Reader:
             gates=gates,
             rollout=rollout,
             automation=automation(self, read, key),
+            capture=capture,
         )
 
     def inputs(self, given: list[str | dict[str, Any]], key: Key) -> tuple[tuple[Path, ...], tuple[str, ...]]:
@@ -334,6 +348,18 @@ class _Reader:
             return None
         try:
             return Rollout(**{**read.model_dump(), "steps": tuple(read.steps)})
+        except BadInput as error:
+            self.problems.append(f"{_path(key[:-1])}.{error.what}; {error.instead}")
+            return None
+
+    def capture(self, value: Any, key: Key) -> CaptureSettings | None:
+        read = self.table(_Capture, value, key)
+        if read is None:
+            return None
+        try:
+            return CaptureSettings(
+                float(read.rate), tuple(read.leave_out), tuple(read.hash), float(read.max_mb), float(read.max_days)
+            )
         except BadInput as error:
             self.problems.append(f"{_path(key[:-1])}.{error.what}; {error.instead}")
             return None

@@ -127,6 +127,8 @@ def _daemon_parts(place: Place) -> Parts:
 
     from pipelines.adapters.clock import SystemClock
     from pipelines.local.alerts.room import AlertRoom, AlertSources
+    from pipelines.local.captures.folder import CaptureFolder
+    from pipelines.local.captures.keeping import Keeping
     from pipelines.local.daemon import Parts
     from pipelines.local.figures import Figures
     from pipelines.local.monitoring.room import Samples, Sources
@@ -154,7 +156,11 @@ def _daemon_parts(place: Place) -> Parts:
         def events(model: str, count: int) -> list[dict[str, Any]]:
             return [event.as_dict() for event in engine.journal.history(model, count)]
 
-        rooms: list[Room] = [Figures(target.counted, events).room()]
+        captures = CaptureFolder(place.state / "captures")
+        rooms: list[Room] = [
+            Figures(target.counted, events).room(),
+            Keeping(captures, lambda: project().now()).room,
+        ]
         report = StatusReport(engine, url, Rooms(rooms).status)
         sources = Sources(
             report.all,

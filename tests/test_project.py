@@ -15,7 +15,7 @@ from pipelines.errors import BadProject
 from pipelines.place import find_project
 from pipelines.policy.metrics import BETTER
 from pipelines.project import read_project
-from pipelines.values import Comparison, Rollout, ServingGates, Threshold
+from pipelines.values import CaptureSettings, Comparison, Rollout, ServingGates, Threshold
 
 MODEL = """
 [tool.turnout.models.digits]
@@ -75,6 +75,12 @@ def test_everything_a_file_may_say_is_read(root: Path) -> None:
         steps = [50, 100]
         keep = 2
         on_inconclusive = "abort"
+        [{KEY}.capture]
+        rate = 1
+        leave_out = ["name"]
+        hash = ["iban"]
+        max_mb = 10
+        max_days = 1.5
         """,
     )
     project = read_project(root)
@@ -92,12 +98,14 @@ def test_everything_a_file_may_say_is_read(root: Path) -> None:
     )
     assert model.gates.serving == ServingGates(latency_p95_ms=5.0)
     assert model.rollout == Rollout(steps=(50, 100), keep=2, on_inconclusive="abort")
+    assert model.capture == CaptureSettings(1.0, ("name",), ("iban",), 10.0, 1.5)
 
 
 def test_the_defaults_are_those_of_the_values(root: Path) -> None:
     """A file that says nothing of the rollout gets the same as code that does not."""
     model = read_project(root).model("digits")
     assert model.rollout == Rollout()
+    assert model.capture == CaptureSettings()
     assert model.cell_timeout_minutes == 60.0
     assert read_project(root).port == 3000
 
@@ -209,6 +217,14 @@ def test_a_mistake_at_the_top_is_told_with_its_path(root: Path, text: str, said:
         ("rollout.steps = [10, '50', 100]", f"{KEY}.rollout.steps[1] is '50'"),
         ("rollout.holdback = 51", f"{KEY}.rollout.holdback is 51; it must be a whole number from 0 to 50"),
         ("rollout.keep = true", f"{KEY}.rollout.keep is true"),
+        ("capture.rate = 10", f"{KEY}.capture.rate is 10; it must be a number from 0 (nothing is kept) to 1"),
+        ("capture.max_mb = 0", f"{KEY}.capture.max_mb is 0; it must be a number from 1 to 1000000, in megabytes"),
+        ("capture.enabled = false", f"{KEY}.capture.enabled is not known"),
+        ("capture = 0.5", f"{KEY}.capture is 0.5; it must be a table"),
+        (
+            "capture = { hash = ['a', 'b'], leave_out = ['b'] }",
+            f"{KEY}.capture.leave_out and capture.hash both name b; a field is in one of them at most",
+        ),
         ("rollout.on_inconclusive = 'wait'", f"{KEY}.rollout.on_inconclusive is 'wait'; it must be \"hold\""),
     ],
 )

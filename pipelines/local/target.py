@@ -57,7 +57,7 @@ class LocalTarget:
         self.files = GatewayFiles(state / "gateway", logs)
         self.gateway = EnvoyGateway(settings, self.files, runtime)
         self.failures = FailureLog(self.files.failures, settings.second_try_seconds)
-        self._hosts = HostSupervisor(HostLauncher(runtime, logs), Records(state / "hosts"), runtime)
+        self._hosts = HostSupervisor(HostLauncher(runtime, logs, state / "captures"), Records(state / "hosts"), runtime)
         self._runtime = runtime
         self._drain_seconds = drain_seconds
         self._lock = Lock()

@@ -127,12 +127,15 @@ class Host:
     """
 
     def __init__(self, folder: Path, instance: str, where: str) -> None:
+        from pipelines.serving.capture import CAPTURES, captured
         from pipelines.serving.hotpath import HotPath
         from pipelines.serving.probes import LateApp, Probes
         from pipelines.serving.replica import Replica
 
         self.replica = Replica.of(folder)
-        self.replica.instance = instance or uuid4().hex
+        replica = self.replica
+        replica.instance = instance or uuid4().hex
+        replica.capture = captured(os.environ.get(CAPTURES), replica.manifest, replica.instance, replica.metrics)
         self.failure: TurnoutError | None = None
         self.is_loading = False
         self._where = where

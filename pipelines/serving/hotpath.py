@@ -14,6 +14,7 @@ from typing import Final
 from pipelines.errors import BadRequest, ServeFailed, ServiceCodeFailed
 from pipelines.serving.arms import ARM_HEADER, USER_HEADER, Arm
 from pipelines.serving.asgi import App, Message, Receive, Scope, Send
+from pipelines.serving.capture import JOIN_HEADER
 from pipelines.serving.refusals import BLAMED, check_type, refuse, too_large, wrong_encoding, wrong_method
 from pipelines.serving.replica import Replica
 
@@ -103,6 +104,10 @@ class HotPath:
         head = [_CONTENT_TYPE, (b"content-length", b"%d" % len(payload)), self._version, request_id]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": payload})
+        capture = self._replica.capture
+        if capture is not None and JOIN_HEADER in headers:
+            user = headers.get(USER_HEADER)
+            capture.offer(headers[JOIN_HEADER], request_id[1], marked, user, body, payload)
         return "ok"
 
     def _check_head(self, method: str, headers: dict[bytes, bytes]) -> None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 OUTCOMES = ("ok", "rejected", "model_error", "non_finite", "disconnected", "failed")
 """How a request ends: answered, refused, the model raised, its answer was not finite, the client left, we failed."""
 
+CAPTURES = ("written", "dropped", "failed")
+"""What becomes of a request that is kept: on the disk; too long or too many at once; the disk refused it."""
+
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0)
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -50,14 +53,15 @@ class Tally:
 
 
 class Metrics:
-    """The counts of one replica. Only its event loop writes to them."""
+    """The counts of one replica. Only its event loop writes to them; to `captures` also the thread that keeps them."""
 
-    __slots__ = ("batch_rows", "in_flight", "outcomes", "ready_at", "seconds", "started_at")
+    __slots__ = ("batch_rows", "captures", "in_flight", "outcomes", "ready_at", "seconds", "started_at")
 
     def __init__(self) -> None:
         self.outcomes = dict.fromkeys(OUTCOMES, 0)
         self.seconds = Tally(SECONDS)
         self.batch_rows = Tally(ROWS)
+        self.captures = dict.fromkeys(CAPTURES, 0)
         self.in_flight = 0
         self.started_at = time.time()
         self.ready_at = 0.0
@@ -94,6 +98,10 @@ class Collector:
         rows = HistogramMetricFamily("turnout_batch_rows", "Rows of an answered request.", labels=keys)
         rows.add_metric(values, metrics.batch_rows.buckets(), metrics.batch_rows.total)
         yield rows
+        captures = CounterMetricFamily("turnout_captures", "Captured requests by outcome.", labels=[*keys, "outcome"])
+        for outcome, count in metrics.captures.items():
+            captures.add_metric([*values, outcome], count)
+        yield captures
         for name, text, value in (
             ("turnout_requests_in_flight", "Prediction requests being answered.", metrics.in_flight),
             ("turnout_process_start_time_seconds", "When the process started, in Unix time.", metrics.started_at),

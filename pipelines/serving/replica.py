@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from pipelines.serving.arms import Arms
+from pipelines.serving.capture import Capture
 from pipelines.serving.ids import RequestIds
 from pipelines.serving.metrics import Metrics
 from pipelines.serving.predictor import Predictor
@@ -39,6 +40,7 @@ class Replica:
         self.arms = Arms(str(self.manifest.ref))
         self.ids = RequestIds()
         self.predictor: Predictor | None = None
+        self.capture: Capture | None = None
         self.pool = ThreadPoolExecutor(1)
         self._loading = threading.Lock()
 
@@ -66,6 +68,8 @@ class Replica:
 
     def close(self) -> bool:
         """Take no more work; whether all threads have ended then, as they do unless one computes."""
+        if self.capture is not None:
+            self.capture.close()
         self.pool.shutdown(wait=False, cancel_futures=True)
         threads = [thread for thread in threading.enumerate() if thread.name.startswith(_THREADS)]
         for thread in threads:

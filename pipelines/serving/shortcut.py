@@ -16,11 +16,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pipelines.errors import BadRequest, ServiceCodeFailed
 from pipelines.serving.arms import ARM_HEADER, USER_HEADER
+from pipelines.serving.capture import JOIN_HEADER
 from pipelines.serving.hotpath import PARSE_INLINE_BYTES
 from pipelines.serving.replica import Replica
 
 _LENGTH_DIGITS: Final = len(str(PARSE_INLINE_BYTES)) - 1
 _EXTRAORDINARY: Final = frozenset({b"content-encoding", b"transfer-encoding", b"expect", b"upgrade", b"connection"})
+_KEPT: Final = frozenset({b"x-request-id", ARM_HEADER, USER_HEADER, JOIN_HEADER})
 
 logger = logging.getLogger("turnout.serving")
 
@@ -51,22 +53,19 @@ class Shortcut(HttpToolsProtocol):
         predictor, cycle = self.replica.predictor, self.cycle
         if predictor is None or not predictor.is_quick_at_all() or not (cycle is None or cycle.response_complete):
             return False
-        known = length = arm = user = None
+        length = None
+        kept: dict[bytes, bytes] = {}
         for name, value in self.headers:
             if name == b"content-type":
                 if value != b"application/json":
                     return False
             elif name == b"content-length":
                 length = value
-            elif name == b"x-request-id":
-                known = value
-            elif name == ARM_HEADER:
-                arm = value
-            elif name == USER_HEADER:
-                user = value
+            elif name in _KEPT:
+                kept[name] = value
             elif name in _EXTRAORDINARY:
                 return False
-        self._known_id, self._arm, self._user = known, arm, user
+        self._kept = kept
         parser = self.parser
         return (
             length is not None
@@ -129,15 +128,20 @@ class Shortcut(HttpToolsProtocol):
             logger.exception("a request could not take the short way")
             return False
         self._holds = False
-        if self._arm is not None and (arm := replica.arms.of(self._arm)) is not None:
-            arm.add(perf_counter() - begun, predictor.read(outputs), self._user)
-        request_id = replica.ids.next() if self._known_id is None else replica.ids.kept(self._known_id)
+        kept = self._kept
+        marked, user = kept.get(ARM_HEADER), kept.get(USER_HEADER)
+        if marked is not None and (arm := replica.arms.of(marked)) is not None:
+            arm.add(perf_counter() - begun, predictor.read(outputs), user)
+        known = kept.get(b"x-request-id")
+        request_id = replica.ids.next() if known is None else replica.ids.kept(known)
         general = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
         self.transport.write(self.head % (general, len(payload), request_id, payload))
         metrics = replica.metrics
         metrics.outcomes["ok"] += 1
         metrics.batch_rows.add(rows)
         metrics.seconds.add(perf_counter() - self._started)
+        if replica.capture is not None and JOIN_HEADER in kept:
+            replica.capture.offer(kept[JOIN_HEADER], request_id, marked, user, self._held, payload)
         self.on_response_complete()
         return True
 

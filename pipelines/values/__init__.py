@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipelines.values.capture import Captured, CaptureSettings, LabelledAnswer
     from pipelines.values.dependencies import Dependencies, Digested, Sources
     from pipelines.values.deployment import Bento, Deployment, HostHealth, Moment, Share, Split, Sticky
     from pipelines.values.gates import Check, Comparison, GateReport, Gates, ServingGates, Threshold, Verdict
@@ -44,6 +45,7 @@ else:
 
 _HOMES = {
     "dependencies": ("Dependencies", "Digested", "Sources"),
+    "capture": ("CaptureSettings", "Captured", "LabelledAnswer"),
     "deployment": ("Bento", "Deployment", "HostHealth", "Moment", "Share", "Split", "Sticky"),
     "gates": ("Check", "Comparison", "GateReport", "Gates", "ServingGates", "Threshold", "Verdict"),
     "manifest": ("MANIFEST_NAME", "MODEL_FOLDER", "WARMUP_NAME", "Manifest", "Parity"),
@@ -80,6 +82,8 @@ __all__ = [
     "WARMUP_NAME",
     "Alias",
     "Bento",
+    "CaptureSettings",
+    "Captured",
     "Check",
     "Comparison",
     "Dependencies",
@@ -91,6 +95,7 @@ __all__ = [
     "GateReport",
     "Gates",
     "HostHealth",
+    "LabelledAnswer",
     "Layout",
     "Manifest",
     "ModelConfig",

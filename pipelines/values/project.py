@@ -11,6 +11,7 @@ from typing import Literal
 from pipelines.errors import BadInput, NoSuchModel
 from pipelines.values.alerts import Alerts
 from pipelines.values.automation import Automation
+from pipelines.values.capture import CaptureSettings
 from pipelines.values.gates import Gates
 from pipelines.values.monitoring import Monitoring
 from pipelines.values.refs import check_model_name
@@ -102,6 +103,7 @@ class ModelConfig:
         gates: What a version must pass.
         rollout: How it takes over.
         automation: What it does by itself.
+        capture: What is kept of its requests and answers.
     """
 
     name: str
@@ -116,6 +118,7 @@ class ModelConfig:
     gates: Gates = Gates()
     rollout: Rollout = Rollout()
     automation: Automation = Automation()
+    capture: CaptureSettings = CaptureSettings()
 
     def __post_init__(self) -> None:
         check_model_name(self.name)

@@ -64,11 +64,13 @@ class HostLauncher:
     Args:
         runtime: Where the sockets lie.
         logs: The project's folder of logs.
+        captures: Where hosts keep requests and answers; None for nowhere.
     """
 
-    def __init__(self, runtime: Runtime, logs: Path) -> None:
+    def __init__(self, runtime: Runtime, logs: Path, captures: Path | None = None) -> None:
         self._runtime = runtime
         self._logs = logs
+        self._captures = captures
 
     def start(self, bento: Bento, instance: str, socket: Path) -> Identity:
         """Start `python -m pipelines.serving.host` from the bento's folder, so that the bento's own code serves."""
@@ -80,6 +82,9 @@ class HostLauncher:
         log = self.log(bento.ref)
         # PYTHONPATH goes before site-packages: the bento's `pipelines` wins over the installed one.
         environment = {"PYTHONPATH": bento.sources, "PYTHONUNBUFFERED": "1"}
+        # Not an argument: hosts packaged by an older Turnout would refuse to start.
+        if self._captures is not None:
+            environment["TURNOUT_CAPTURES"] = str(self._captures.absolute())
         return spawn(Command(arguments, self._runtime.digest, instance, log, Path(bento.sources), environment))
 
     def is_alive(self, host: Identity) -> bool:

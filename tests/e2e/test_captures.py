@@ -1,0 +1,79 @@
+"""Captures, labels and what is made of them, with real hosts behind a real gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from pipelines.local.captures.folder import CaptureFolder
+from pipelines.values import Captured
+from tests.e2e.running import RunningLine, running_line, wait_until
+from tests.serving.bentos import tensor_rows
+
+ALL = "\n[tool.turnout.models.digits.capture]\nrate = 1.0\n"
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLine]:
+    """A project that captures every request; version 1 is live and 2 gets copies."""
+    with running_line(tmp_path_factory.mktemp("captures"), 2, ALL) as made:
+        made.deploy(1)
+        made.deploy(2, "shadow")
+        folder = CaptureFolder(made.state / "captures")
+        wait_until(lambda: folder.settings("digits") is not None, "the hosts are told what to keep")
+        wait_until(lambda: ask(made, 1) != [] and kept(made, 1) != [] != kept(made, 2), "the hosts begin to keep")
+        yield made
+
+
+def ask(line: RunningLine, count: int, seed: int = 1, **headers: str) -> list[str]:
+    """Ask for single rows; the gateway's ids of the requests."""
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    ids = []
+    with httpx.Client() as client:
+        for row in tensor_rows(count, seed):
+            answer = client.post(line.url(), json={"inputs": [row]}, headers=named)
+            assert answer.status_code == 200, answer.text
+            ids.append(answer.headers["x-turnout-id"])
+    return ids
+
+
+def kept(line: RunningLine, number: int) -> list[Captured]:
+    """What a version's hosts have kept."""
+    return list(CaptureFolder(line.state / "captures").read(line.shelf.ref(number)))
+
+
+def test_both_versions_keep_the_same_requests(line: RunningLine) -> None:
+    """Each request is kept by the version that answered and by the shadow, under the id that the client was told."""
+    asked = ask(line, 20, seed=2)
+    wait_until(lambda: set(asked) <= {one.id for one in kept(line, 2)}, "the captures of the copies")
+    wait_until(lambda: set(asked) <= {one.id for one in kept(line, 1)}, "the captures")
+    ours = {one.id: one for one in kept(line, 1)}
+    theirs = {one.id: one for one in kept(line, 2)}
+    for request, row in zip(asked, tensor_rows(20, 2), strict=True):
+        assert ours[request].inputs == theirs[request].inputs == [row]
+        assert ours[request].request_id == theirs[request].request_id
+        assert ours[request].chosen == theirs[request].chosen == line.shelf.ref(1)
+        assert ours[request].generation == theirs[request].generation == line.entry()["generation"]
+
+
+def test_a_request_for_a_version_by_header_is_not_judged(line: RunningLine) -> None:
+    """It is kept, and says that it was no random trial; a client cannot forge that, nor the id."""
+    (forged,) = ask(line, 1, x_turnout_arm="digits@2 1", x_turnout_id="forged")
+    (direct,) = ask(line, 1, x_turnout_arm="digits@2 1", x_turnout_version="digits@1")
+    wait_until(lambda: {forged, direct} <= {one.id for one in kept(line, 1)}, "the captures")
+    chosen = {one.id: one.chosen for one in kept(line, 1)}
+    assert forged != "forged"
+    assert chosen[forged] == line.shelf.ref(1)
+    assert chosen[direct] is None
+
+
+def test_pandas_reads_a_version_in_one_line(line: RunningLine) -> None:
+    """As docs/monitoring.md says."""
+    import pandas as pd
+
+    folder = line.state / "captures" / "digits@1"
+    table = pd.concat(pd.read_json(path, lines=True) for path in sorted(folder.glob("*.jsonl")))
+    assert list(table.columns) == ["id", "request_id", "time", "version", "arm", "outputs", "inputs"]
+    assert len(table) == len(kept(line, 1))
