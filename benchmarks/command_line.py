@@ -167,17 +167,18 @@ def _entry() -> dict[str, object]:
     return {**entry, "versions": {"digits@1": version}, "quarantined": {"digits@2": "rolled back"}, "operation": None}
 
 
-def write_docs(said: str, path: Path) -> None:
+def write_docs(said: str, path: Path, marks: tuple[str, str] = (BEGIN, END)) -> None:
     """Put the table between its marks.
 
     Raises:
         TurnoutError: the document has no such marks.
     """
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = path.read_text(encoding="utf-8").partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise TurnoutError(f"{path.name} has no place for the commands", instead=f"it lies between {BEGIN} and {END}")
-    replace(path, f"{before}{BEGIN}\n\n{said}\n\n{END}{after}")
+        instead = f"it lies between {marks[0]} and {marks[1]}"
+        raise TurnoutError(f"{path.name} has no place for the table", instead=instead)
+    replace(path, f"{before}{begin}\n\n{said}\n\n{end}{after}")
 
 
 def main() -> int:

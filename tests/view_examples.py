@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import NoSuchVersion
-from pipelines.policy.differences import compare, compare_cells
+from pipelines.policy.differences import Change, Compared, compare, compare_cells
 from pipelines.stages.diff import Difference
 from pipelines.stages.logs import Summary
 from pipelines.stages.monitor import Seen
@@ -16,6 +16,7 @@ from pipelines.stages.prune import Pruned
 from pipelines.stages.service_code import Kept
 from pipelines.stages.ship import Explained, Shipped, Step
 from pipelines.stages.sweep import Swept
+from pipelines.stages.verify import Verified
 from pipelines.values import (
     PREPROCESS,
     Alias,
@@ -58,6 +59,7 @@ from pipelines.views import (
     SweepBoard,
     SweepView,
     TrainView,
+    VerifyView,
     VersionsView,
     VersionView,
     View,
@@ -118,6 +120,7 @@ def examples(word: str) -> dict[type[View], View]:
         DoctorView([Finding("disk", Health.WARNING, word, f"`turnout prune` frees some: {word}")]),
         SweepBoard(swept(word)),
         SweepView(Swept(swept(word), third)),
+        VerifyView(Verified(second, third, Compared((Change(word, 0.25, 0.250001),), 3), is_same=True)),
         ExplainView(Explained("digits", None, (*steps, Step("package", "due", word, (word,))))),
         AlertsView(alerts(word)),
         AlertsTestView(

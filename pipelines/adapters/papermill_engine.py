@@ -9,8 +9,8 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import psutil
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 
+from pipelines.adapters.papermill_kernel import START_SECONDS, OwnKernel
 from pipelines.adapters.warm.client import WarmKernels
 from pipelines.adapters.warm.nursery import EXITS
-from pipelines.adapters.warm.provisioner import WarmProvisioner
 from pipelines.ports import CellProgress
 
 ENGINE = "turnout"
@@ -36,11 +34,11 @@ QUIET.addHandler(logging.NullHandler())
 QUIET.propagate = False
 logging.getLogger("papermill").addHandler(logging.NullHandler())
 
-_START_SECONDS = 120.0
 # After a cell's reply its outputs follow on another channel: on a busy machine not within nbclient's 4 s.
 _OUTPUT_SECONDS = 60
 # For exit handlers, such as MLflow's that send what is still queued.
 _SHUTDOWN_SECONDS = 20.0
+_KILLED_SECONDS = 5.0
 
 
 @dataclass
@@ -132,6 +130,21 @@ class Execution:
                 os.killpg(self.process, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 return
+            _await_end_of(self.process)
+
+
+def _await_end_of(group: int) -> None:
+    """Wait until a process group that was killed is gone: on a busy machine that takes a moment."""
+    deadline = time.monotonic() + _KILLED_SECONDS
+    while any(_is_of(group, process) for process in psutil.process_iter()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _is_of(group: int, process: psutil.Process) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):
+        return False
 
 
 def _command(process: psutil.Process) -> list[str]:
@@ -152,52 +165,6 @@ def _last_heading(markdown: str) -> str:
 
 def _first_line(source: str) -> str:
     return next(line.strip() for line in source.splitlines() if line.strip())
-
-
-class OwnKernel(AsyncKernelManager):  # type: ignore[misc]
-    """A kernel of this very Python, reached through sockets in a private folder.
-
-    An installed kernel spec named python3 may belong to another environment; ports on 127.0.0.1 are free for the
-    taking between their choice and their use, and open to every user of the machine.
-    """
-
-    execution: Execution
-
-    def provide(self, execution: Execution, warm: WarmKernels | None) -> None:
-        """Take the kernel from a nursery, where there is one."""
-        self.execution = execution
-        if warm is not None:
-            self.provisioner = WarmProvisioner(kernel_id="", kernel_spec=self.kernel_spec, parent=self)
-            self.provisioner.warm = warm
-            self.provisioner.notebook = str(execution.source or "")
-            self.provisioner.hold = self.hold
-
-    def hold(self, leash: socket.socket) -> None:
-        """Note the connection on which a kernel is asked for, so that Ctrl-C ends the wait."""
-        self.execution.leash = leash
-        if self.execution.is_killed:
-            leash.close()
-
-    @property
-    def is_warm(self) -> bool:
-        """Whether the kernel is a fork."""
-        return isinstance(self.provisioner, WarmProvisioner) and not self.provisioner.why_cold
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        """How the kernel is started."""
-        return KernelSpec(
-            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-            display_name="Turnout",
-            language="python",
-        )
-
-    async def post_start_kernel(self, **kwargs: Any) -> None:
-        """Note the process, so that it can be ended whatever happens."""
-        await super()._async_post_start_kernel(**kwargs)
-        self.execution.process = self.provisioner.pid
-
-    _async_post_start_kernel = post_start_kernel
 
 
 class _Record(NotebookExecutionManager):  # type: ignore[misc]
@@ -329,7 +296,7 @@ def _run(nb: Any, kernel_name: str, execution: Execution, warm: WarmKernels | No
         km=kernel,
         kernel_name=kernel_name,
         log=QUIET,
-        startup_timeout=_START_SECONDS,
+        startup_timeout=START_SECONDS,
         iopub_timeout=_OUTPUT_SECONDS,
         timeout_func=lambda _cell: execution.cell_timeout_seconds,
         on_cell_executed=execution.answer,

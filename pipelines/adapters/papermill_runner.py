@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import queue
+import sys
 import tempfile
 import threading
 import time
@@ -119,9 +120,25 @@ def _glance(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _read(path: Path) -> Any:
-    import nbformat
+def _import_nbformat() -> Any:
+    """Import it without 38 grammars of web addresses, which jsonschema compiles (0.7 s) and no notebook is checked by.
 
+    Not in a Jupyter kernel: there jsonschema is the person's as well.
+    """
+    grammars = "rfc3987_syntax"
+    is_ours = not {grammars, "jsonschema", "ipykernel"} & sys.modules.keys()
+    if is_ours:
+        sys.modules[grammars] = None  # type: ignore[assignment]
+    try:
+        import nbformat
+    finally:
+        if is_ours:
+            del sys.modules[grammars]
+    return nbformat
+
+
+def _read(path: Path) -> Any:
+    nbformat = _import_nbformat()
     try:
         # Cells without an id are given one; the notebook on the disk stays as it is.
         with warnings.catch_warnings():

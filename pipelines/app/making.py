@@ -25,6 +25,13 @@ class Making(AppBase):
         done = train(self.project, model, parameters, self.ports, self._reporter)
         return TrainView(done.version, done.seconds, done.notebook)
 
+    def verify(self, model: str, parameters: Mapping[str, str]) -> views.View:
+        """Train twice and compare; see `stages.verify`."""
+        from pipelines.stages.verify import verify
+        from pipelines.views import VerifyView
+
+        return VerifyView(verify(self.project, model, parameters, self.ports, self._reporter))
+
     def validate(self, spec: VersionSpec, *, is_reused: bool = False) -> views.View:
         """Judge a version; see `stages.validate`."""
         from pipelines.stages.validate import validate

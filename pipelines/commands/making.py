@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 @main_group.command()
 @click.argument("model")
 @PARAMETER
+@click.option("--verify", is_flag=True, help="Train twice and compare the metrics, to the last digit.")
 @SESSION
-def train(session: Session, model: str, parameters: tuple[tuple[str, str], ...]) -> View:
+def train(session: Session, model: str, parameters: tuple[tuple[str, str], ...], verify: bool) -> View:  # noqa: FBT001
     """Run the training notebook and register what it trained."""
+    if verify:
+        return session.app.verify(model, dict(parameters))
     return session.app.train(model, dict(parameters))
 
 

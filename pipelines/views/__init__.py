@@ -2,7 +2,7 @@
 
 from pipelines.views.alerts import AlertsTestView, AlertsView
 from pipelines.views.base import View
-from pipelines.views.caching import ExplainView
+from pipelines.views.caching import ExplainView, VerifyView
 from pipelines.views.diff import DiffView
 from pipelines.views.doctor import DoctorView
 from pipelines.views.history import HistoryView
@@ -38,6 +38,7 @@ __all__ = [
     "SweepBoard",
     "SweepView",
     "TrainView",
+    "VerifyView",
     "VersionView",
     "VersionsView",
     "View",

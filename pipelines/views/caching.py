@@ -11,6 +11,7 @@ from pipelines.views.blocks import Block, Cell, Grid, Heading, Line, Tone
 
 if TYPE_CHECKING:
     from pipelines.stages.ship import Explained
+    from pipelines.stages.verify import Verified
 
 _OUTCOMES = {"due": ("would run", Tone.GOOD), "reused": ("reused", Tone.PLAIN)}
 
@@ -41,4 +42,54 @@ class ExplainView(View):
             "ref": str(told.version.ref) if told.version is not None else None,
             "is_due": any(step.outcome == "due" for step in told.steps),
             "steps": [step.as_dict() for step in told.steps],
+        }
+
+
+@dataclass(frozen=True)
+class VerifyView(View):
+    """Whether a training can be repeated; it succeeded when the two that were compared are equal."""
+
+    verified: Verified
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that could be compared is equal."""
+        return self.verified.is_repeatable
+
+    def __str__(self) -> str:
+        """The later version, as other commands take it."""
+        return str(self.verified.second.ref)
+
+    def blocks(self) -> Sequence[Block]:
+        """What differs."""
+        seen = self.verified
+        count = f"{seen.metrics.equal} metric{'' if seen.metrics.equal == 1 else 's'}"
+        badge = Cell("equal", Tone.GOOD, is_badge=True) if self.ok else Cell("not equal", Tone.BAD, is_badge=True)
+        blocks: list[Block] = [Heading(f"{seen.first.ref} and {seen.second.ref}", badge, "trained from the same")]
+        if not seen.is_same:
+            return [
+                *blocks,
+                Line("Code, data or environment were changed in between: this says nothing. Verify again."),
+            ]
+        if not seen.metrics.changes and not seen.metrics.equal:
+            return [*blocks, Line("The training notebook logs no metric, so that there was nothing to compare.")]
+        if not seen.metrics.changes:
+            return [*blocks, Line(f"{count}, to the last digit.")]
+        rows = [[Cell(each.name), Cell(repr(each.left)), Cell(repr(each.right))] for each in seen.metrics.changes]
+        return [
+            *blocks,
+            Grid(("metric", str(seen.first.ref), str(seen.second.ref)), rows),
+            Line(f"{count} equal. Set every seed in the notebook; docs/caching.md says what else makes a difference."),
+        ]
+
+    def document(self) -> Mapping[str, Any]:
+        """`first`, `second`, `is_repeatable`, `is_same`, `differing` (name: both values) and `equal`, their number."""
+        seen = self.verified
+        return {
+            "first": str(seen.first.ref),
+            "second": str(seen.second.ref),
+            "is_repeatable": self.ok,
+            "is_same": seen.is_same,
+            "differing": {each.name: [each.left, each.right] for each in seen.metrics.changes},
+            "equal": seen.metrics.equal,
         }

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
@@ -306,6 +307,14 @@ class WarmKernels:
 
 _children: list[subprocess.Popen[bytes]] = []
 """So that no zombie of a nursery that ended stays, and none is reaped in the middle of a start."""
+
+
+@atexit.register
+def _leave_alone() -> None:
+    """Nurseries outlive who started them: that is no mistake to be warned of."""
+    for child in _children:
+        if child.poll() is None:
+            child.returncode = 0
 
 
 def _connected(path: Path) -> socket.socket | None:
