@@ -200,6 +200,9 @@ class Registry(Protocol):
         None when the executed notebook is gone, or cannot be read any more.
         """
 
+    def executed(self, version: ModelVersion, verb: str) -> Path | None:
+        """The executed notebook that trained (`train`) or last judged (`validate`) it; None when it is gone."""
+
     def requirements(self, version: ModelVersion) -> dict[str, str] | None:
         """The packages its model was saved with, `{"numpy": "==2.4.0"}`; None when nothing says so."""
 

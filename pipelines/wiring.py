@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.stages.resolve import Control
 
 if TYPE_CHECKING:
+    from pipelines.adapters.report_folder import ReportFolder
     from pipelines.adapters.templates import DrainTemplates
     from pipelines.adapters.warm.client import WarmKernels
     from pipelines.crews import Crew, Notes
@@ -92,6 +93,13 @@ def local_checkup() -> Checkup:
     from pipelines.stages.doctor import Checkup
 
     return Checkup(machine_facts, runtime_facts, lambda path: look_at(read_notebook(path)), missing_modules)
+
+
+def local_report_folder(markdown: Path | None, junit: Path | None) -> ReportFolder:
+    """Where the reports of a shipment go."""
+    from pipelines.adapters.report_folder import ReportFolder
+
+    return ReportFolder(markdown, junit)
 
 
 def local_control(root: Path, state: Path, registry: Callable[[], Registry]) -> Control:

@@ -255,8 +255,14 @@ class FakeRegistry:
 
     def code_cells(self, version: ModelVersion) -> list[str] | None:
         """Those of the last notebook attached to its run."""
-        found = sorted((self.folder / version.run_id / "notebooks" / "train").glob("*.ipynb"))
-        return executed.code_cells(found[-1]) if found else None
+        found = self.executed(version, "train")
+        return executed.code_cells(found) if found else None
+
+    def executed(self, version: ModelVersion, verb: str) -> Path | None:
+        """The last notebook attached to the run."""
+        run_id = version.run_id if verb == "train" else version.validation_run_id
+        found = sorted((self.folder / run_id / "notebooks" / verb).glob("*.ipynb")) if run_id else []
+        return found[-1] if found else None
 
     def requirements(self, version: ModelVersion) -> dict[str, str] | None:
         """Those in the model's folder."""

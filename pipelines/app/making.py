@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.app.base import AppBase
+from pipelines.app.reporting import NOT_REPORTED, Reporting
 
 if TYPE_CHECKING:
     from pipelines import views
@@ -90,20 +91,27 @@ class Making(AppBase):
         model: str,
         parameters: Mapping[str, str],
         deployment: DeployOptions | None = None,
+        reporting: Reporting = NOT_REPORTED,
         *,
         force: bool = False,
     ) -> views.View:
-        """Train, validate, package and, when asked to, deploy; see `stages.ship`."""
+        """Train, validate, package and, when asked to, deploy; see `stages.ship`.
+
+        The reports that are asked for are written whatever comes of it.
+        """
         from pipelines.stages.ship import ship, ship_on
         from pipelines.views import ShipView
 
-        shipped = ship(self.project, model, parameters, self.ports, self._reporter, force=force)
-        if not shipped.is_done:
-            package = shipped.version.package
-            self._tell_of_gates(shipped.version.report)
-            self._tell_of_gates(package.checks if package else None)
-        if deployment is not None and shipped.is_done:
-            shipped = ship_on(shipped, deployment, self.control, self._reporter)
+        with reporting.on(self.project, model, self.ports, self._start) as (ports, note):
+            shipped = ship(self.project, model, parameters, ports, self._reporter, force=force, note=note)
+            note(shipped)
+            if not shipped.is_done:
+                package = shipped.version.package
+                self._tell_of_gates(shipped.version.report)
+                self._tell_of_gates(package.checks if package else None)
+            if deployment is not None and shipped.is_done:
+                shipped = ship_on(shipped, deployment, self.control, self._reporter)
+                note(shipped)
         return ShipView(shipped)
 
     def store_code(

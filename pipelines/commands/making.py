@@ -61,6 +61,8 @@ def serve(session: Session, ref: VersionSpec, port: int) -> None:
 @SHARE
 @click.option("--force", is_flag=True, help="Run all stages, also what has not changed; the gates stay.")
 @click.option("--explain", is_flag=True, help="Say what would run and why, and run nothing.")
+@click.option("--junit", metavar="FILE", help="Also write the stages and gates as JUnit XML.")
+@click.option("--report", metavar="FILE.md", help="Also write Markdown for a pull request, its plots beside it.")
 @click.option("--serve", "and_serve", is_flag=True, help="Serve it afterwards, until Ctrl-C, without a gateway.")
 @click.option("--port", type=int, default=3000, show_default=True, help="The port for --serve.")
 @SESSION
@@ -72,14 +74,18 @@ def ship(
     shadow: bool,  # noqa: FBT001
     force: bool,  # noqa: FBT001
     explain: bool,  # noqa: FBT001
+    junit: str | None,
+    report: str | None,
     and_serve: bool,  # noqa: FBT001
     port: int,
 ) -> View | None:
     """Train, validate, package and, with a share, deploy; skip what has not changed."""
+    from pipelines.app.reporting import Reporting
+
     wanted = deploy_options(canary=canary, shadow=shadow) if canary is not None or shadow else None
     if explain:
         return session.app.explain(model, dict(parameters), force=force)
-    view = session.app.ship(model, dict(parameters), wanted, force=force)
+    view = session.app.ship(model, dict(parameters), wanted, Reporting(report, junit), force=force)
     if not (and_serve and view.ok):
         return view
     session.show(view)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -89,7 +89,14 @@ class Explained:
 
 
 def ship(
-    project: Project, name: str, texts: Mapping[str, str], ports: Ports, reporter: Reporter, *, force: bool = False
+    project: Project,
+    name: str,
+    texts: Mapping[str, str],
+    ports: Ports,
+    reporter: Reporter,
+    *,
+    force: bool = False,
+    note: Callable[[Shipped], None] = lambda shipped: None,  # noqa: ARG005
 ) -> Shipped:
     """Bring the model as it stands now to a packaged version.
 
@@ -104,12 +111,15 @@ def ship(
         ports: The world.
         reporter: Who watches.
         force: Whether everything runs, also what has not changed. The gates stay as they are.
+        note: Told the shipment as far as it has come, after each stage: when the next one raises, that is all.
 
     Raises:
         TurnoutError: as the stages say. A gate that did not pass raises nothing: its step says `failed`.
     """
     version, trained = _train(project, name, texts, ports, reporter, force=force)
+    note(Shipped(version, (trained,)))
     version, validated = _validate(project, version, ports, reporter, force=force)
+    note(Shipped(version, (trained, validated)))
     if validated.outcome == "failed":
         return Shipped(version, (trained, validated))
     version, packaged = _package(project, version, ports, reporter, force=force)

@@ -330,6 +330,19 @@ def test_the_code_cells_are_those_that_ran(world: World, tmp_path: Path) -> None
     assert world.registry.code_cells(version) == ["a = 1\nb = 2", "print(a)"]
 
 
+def test_the_executed_notebooks_are_found_by_verb(world: World, tmp_path: Path) -> None:
+    """Each verb's last one, as a file that can be copied; None before there was any."""
+    version = world.register()
+    assert world.registry.executed(version, "train") is None
+    assert world.registry.executed(version, "validate") is None
+    (tmp_path / "20260101-000000-train-a.ipynb").write_text(notebook("a = 1"))
+    world.registry.attach(version.run_id, tmp_path / "20260101-000000-train-a.ipynb", "notebooks/train")
+    found = world.registry.executed(version, "train")
+    assert found is not None
+    assert found.read_text() == notebook("a = 1")
+    assert world.registry.executed(version, "validate") is None
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"cells": 3}', '{"cells": [{"cell_type": "code"}]}'])
 def test_a_damaged_notebook_is_not_known(world: World, tmp_path: Path, text: str) -> None:
     """What cannot be read any more is no error: there is nothing to compare."""

@@ -181,13 +181,19 @@ class MlflowRegistry:
 
     def code_cells(self, version: ModelVersion) -> list[str] | None:
         """The code cells of the notebook that trained it, as they ran."""
+        found = self.executed(version, "train")
+        return executed.code_cells(found) if found else None
+
+    def executed(self, version: ModelVersion, verb: str) -> Path | None:
+        """The executed notebook of its training or its last validation."""
+        run_id = version.run_id if verb == "train" else version.validation_run_id
         with self._told(f"reading the notebook of {version.ref}"):
             with self._store.reading() as base:
-                place = reader.run_places(base, [version.run_id]).get(version.run_id)
+                place = reader.run_places(base, [run_id]).get(run_id) if run_id else None
             home = self._store.local_path(place) if place else None
-            # Trained again under one run, the last execution is the one that counts.
-            found = sorted((home / "notebooks" / "train").glob("*.ipynb")) if home else []
-            return executed.code_cells(found[-1]) if found else None
+            # Run again under one run, the last execution is the one that counts.
+            found = sorted((home / "notebooks" / verb).glob("*.ipynb")) if home else []
+            return found[-1] if found else None
 
     def requirements(self, version: ModelVersion) -> dict[str, str] | None:
         """The packages its model was saved with."""
