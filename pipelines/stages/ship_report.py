@@ -14,7 +14,7 @@ from pipelines.stages.diff import Difference, diff
 from pipelines.values import Alias, Check, ModelVersion, VersionSpec
 
 if TYPE_CHECKING:
-    from pipelines.ports import Executions, Ports
+    from pipelines.ports import Attempt, Executions, Ports
     from pipelines.stages.ship import Shipped, Step
     from pipelines.values import Project
 
@@ -96,6 +96,21 @@ class NotedExecutions:
     def prune(self, model: str, before: datetime) -> int:
         """As the other one says."""
         return self._executions.prune(model, before)
+
+    def begin(self, attempt: Attempt) -> None:
+        """As the other one says."""
+        self._executions.begin(attempt)
+
+    def finished(self, model: str, verb: str, key: str) -> tuple[Attempt, float] | None:
+        """As the other one says; a notebook that an earlier call has run is the one to show."""
+        found = self._executions.finished(model, verb, key)
+        if found is not None:
+            self.places.append((verb, found[0].notebook))
+        return found
+
+    def settle(self, model: str, verb: str, key: str) -> None:
+        """As the other one says."""
+        self._executions.settle(model, verb, key)
 
 
 def report(
