@@ -66,6 +66,8 @@ system-packages:
 	@$(call install,svn,subversion) || echo "subversion is not installed, and cannot be from here: its tests will be skipped"
 	@$(call install,wrk,wrk) || echo "wrk is not installed, and cannot be from here: the benchmark's tests will be skipped"
 	@$(call install,chromium,chromium) || echo "chromium is not installed, and cannot be from here: the browser's tests will be skipped"
+	@$(call install,promtool,prometheus) || echo "prometheus is not installed, and cannot be from here: its tests will be skipped"
+	@$(call install,amtool,prometheus-alertmanager) || echo "alertmanager is not installed, and cannot be from here: its tests will be skipped"
 
 bench-packages:
 	@$(call install,wrk,wrk) || { echo "the benchmark needs wrk: install it with your package manager" >&2; exit 1; }

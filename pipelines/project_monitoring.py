@@ -32,6 +32,7 @@ class _Monitoring(BaseModel):
     port: int | None = Field(None, ge=0, le=65535, description="a whole number from 1 to 65535, or 0 for no port")
     prometheus: int | None = Field(None, ge=1, le=65535, description="a whole number from 1 to 65535")
     alertmanager: int | None = Field(None, ge=1, le=65535, description="a whole number from 1 to 65535")
+    interval_seconds: int = Field(5, ge=1, le=15, description="a whole number from 1 to 15")
 
 
 class _Alerts(BaseModel):

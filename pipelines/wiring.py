@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipelines.local.daemon import Parts
     from pipelines.local.engine import Engine
     from pipelines.local.logs import LogFiles
+    from pipelines.local.prometheus.servers import Servers
     from pipelines.local.rooms import Room
     from pipelines.place import Place
     from pipelines.ports import Catalogue, Ports, Registry
@@ -83,6 +84,14 @@ def end_warm_kernels(place: Place) -> int:
     from pipelines.local.runtime import Runtime
 
     return WarmKernels(Runtime.of(place.root).folder, place.root, place.state / "warm-kernels.log").end()
+
+
+def local_servers(place: Place) -> Servers:
+    """The project's own Prometheus and Alertmanager."""
+    from pipelines.local.prometheus.servers import Servers
+    from pipelines.local.runtime import Runtime
+
+    return Servers(place.state, Runtime.of(place.root).digest)
 
 
 def local_checkup() -> Checkup:

@@ -34,6 +34,7 @@ from pipelines.values import (
 )
 from pipelines.values.health import Finding, Health
 from pipelines.values.logs import LogRecord, Template
+from pipelines.values.monitoring import Server
 from pipelines.values.signature import Field, Layout, Signature
 from pipelines.values.sweeps import RunStatus, Sweep, SweepRun
 from pipelines.views import (
@@ -48,6 +49,7 @@ from pipelines.views import (
     HistoryView,
     LogSummaryView,
     LogsView,
+    MonitoringView,
     MonitorView,
     PackageView,
     PlanView,
@@ -123,6 +125,14 @@ def examples(word: str) -> dict[type[View], View]:
         VerifyView(Verified(second, third, Compared((Change(word, 0.25, 0.250001),), 3), is_same=True)),
         ExplainView(Explained("digits", None, (*steps, Step("package", "due", word, (word,))))),
         AlertsView(alerts(word)),
+        MonitoringView(
+            13000,
+            [
+                Server("alertmanager", "prometheus-alertmanager", None, 13002, None, is_ready=False),
+                Server("prometheus", "prometheus", "/usr/bin/prometheus", 13001, 4711, is_ready=True),
+            ],
+            word,
+        ),
         AlertsTestView(
             [
                 {"target": "1 (slack)", "error": None, "seconds": 0.4},

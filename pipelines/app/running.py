@@ -97,6 +97,11 @@ class Running(AppBase):
         question = f"stop {', '.join(live)}, which {'serve' if len(live) > 1 else 'serves'} requests"
         if live and not yes and not self._agrees(question):
             return StatusView(status)
+        if self._command is None:
+            from pipelines.wiring import local_servers
+
+            # They get the time to write down what they have; what the daemon finds of the project is killed.
+            local_servers(self.place).down()
         operator.down(each_once(self._reporter.step))
         if self._command is None:
             from pipelines.wiring import end_warm_kernels

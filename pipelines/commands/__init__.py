@@ -20,6 +20,7 @@ ORDER = (
     "logs",
     "history",
     "alerts",
+    "monitoring",
     "up",
     "down",
     "versions",

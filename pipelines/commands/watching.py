@@ -18,3 +18,12 @@ if TYPE_CHECKING:
 def alerts(session: Session, action: str) -> View:
     """Show who was told of what, or send a test to each."""
     return session.app.test_alerts() if action == "test" else session.app.alerts()
+
+
+@main_group.command()
+@click.argument("action", type=click.Choice(["status", "up", "down"]), default="status", metavar="[status|up|down]")
+@SESSION
+def monitoring(session: Session, action: str) -> View:
+    """Show what watches the project, start a Prometheus of its own, or stop it."""
+    verbs = {"up": session.app.monitoring_up, "down": session.app.monitoring_down, "status": session.app.monitoring}
+    return verbs[action]()

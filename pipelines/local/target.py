@@ -16,6 +16,7 @@ from pipelines.local.hosts.launcher import HostLauncher
 from pipelines.local.hosts.record import Records
 from pipelines.local.hosts.supervisor import HostSupervisor
 from pipelines.local.process import orphans, terminate
+from pipelines.local.prometheus.record import known_instances
 from pipelines.local.runtime import Runtime
 from pipelines.local.service_times import ServiceTimes
 from pipelines.local.telemetry import FailureLog
@@ -59,6 +60,7 @@ class LocalTarget:
         self.failures = FailureLog(self.files.failures, settings.second_try_seconds)
         self._hosts = HostSupervisor(HostLauncher(runtime, logs, state / "captures"), Records(state / "hosts"), runtime)
         self._runtime = runtime
+        self._state = state
         self._drain_seconds = drain_seconds
         self._lock = Lock()
         self._requests: dict[VersionRef, _Counted] = {}
@@ -77,7 +79,7 @@ class LocalTarget:
         self._runtime.make()
         self._hosts.adopt()
         self.gateway.adopt()
-        terminate(orphans(self._runtime.digest, self.instances()), 0.0)
+        terminate(orphans(self._runtime.digest, self.instances() | known_instances(self._state)), 0.0)
         self.gateway.know(self._hosts.sockets())
 
     def instances(self) -> set[str]:

@@ -9,6 +9,7 @@ from pipelines.views.history import HistoryView
 from pipelines.views.lists import PruneView, VersionsView
 from pipelines.views.logs import LogSummaryView, LogsView
 from pipelines.views.monitor import MonitorView
+from pipelines.views.monitoring import MonitoringView
 from pipelines.views.problems import ErrorView
 from pipelines.views.running import DeploymentView, DownView, PlanView, StatusView
 from pipelines.views.service_code import ServiceCodeView
@@ -28,6 +29,7 @@ __all__ = [
     "LogSummaryView",
     "LogsView",
     "MonitorView",
+    "MonitoringView",
     "PackageView",
     "PlanView",
     "PruneView",
