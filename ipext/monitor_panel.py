@@ -70,6 +70,16 @@ class MonitorPanel(VBox):  # type: ignore[misc]
         """Whether it looks."""
         return self._watcher.is_running
 
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
+        """As every widget's. A page that asks for all of it shows it nowhere yet: it was loaded anew.
+
+        The page before it is gone without a word, and what that one counted would be counted for ever.
+        """
+        state: dict[str, Any] = super().get_state(key, drop_defaults)
+        if key is None and state.get("_view_count"):
+            state["_view_count"] = 0
+        return state
+
     def end(self) -> None:
         """Look no more, and give back what it takes in kernel and front end."""
         self._watcher.stop()

@@ -130,6 +130,14 @@ def test_it_looks_only_while_it_is_shown(panel: MonitorPanel, operator: FakeOper
     assert asked(operator, "deploy") == [], "a slider that follows the split asks for nothing"
 
 
+def test_a_page_loaded_anew_counts_from_nothing(panel: MonitorPanel) -> None:
+    """It asks for the whole state; what a page that is gone had counted is not in it, and the watch goes on."""
+    panel._view_count = 2
+    assert panel.get_state()["_view_count"] == 0
+    assert panel.get_state("_view_count") == {"_view_count": 2}
+    assert panel.is_watching
+
+
 def test_a_silent_daemon_is_told_of_and_comes_back(panel: MonitorPanel, operator: FakeOperator) -> None:
     """The last figures stay, with their time; nothing can be pressed meanwhile; then it goes on."""
     panel._view_count = 1
