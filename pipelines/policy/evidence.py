@@ -27,10 +27,7 @@ def spaced(low: float, high: float, count: int) -> tuple[float, ...]:
 HARM = spaced(1.25, 30.0, 24)
 """How many times as many faults the bettors for harm believe in, as multiples of what is tolerated."""
 
-_BETTER_LOWEST, _BETTER_HIGHEST, _BETTER_COUNT = 0.2, 0.95, 16
-_SOUND = spaced(0.001, 0.5, 16)
-"""Failure rates that the bettors for a sound candidate believe in, as multiples of the highest tolerated one."""
-_BROKEN_HIGHEST, _BROKEN_COUNT = 0.99, 16
+_HIGHEST_RATE = 0.99
 
 
 def chance(risk: float, share: float) -> float:
@@ -58,22 +55,34 @@ def harmed(wealth: Wealth, share: float, candidate: int, stable: int, tolerated:
 
 def bettered(wealth: Wealth, share: float, candidate: int, stable: int, tolerated: float) -> Wealth:
     """Against "the candidate has at least `tolerated` times as many faults", after more of them."""
-    risks = spaced(_BETTER_LOWEST, _BETTER_HIGHEST * tolerated, _BETTER_COUNT)
-    return _bet(wealth, risks, tolerated, share, candidate, stable)
+    return _bet(wealth, better_risks(tolerated), tolerated, share, candidate, stable)
 
 
-def sounded(wealth: Wealth, trials: int, failures: int, highest: float) -> Wealth:
+def sounded(wealth: Wealth, successes: int, failures: int, highest: float) -> Wealth:
     """Against "each trial of the candidate fails with a probability of at least `highest`", after more trials."""
-    return _bet_on_rate(wealth, [part * highest for part in _SOUND], highest, trials, failures)
+    return _bet_on_rate(wealth, sound_rates(highest), highest, successes, failures)
 
 
-def breaking(wealth: Wealth, trials: int, failures: int, highest: float) -> Wealth:
+def breaking(wealth: Wealth, successes: int, failures: int, highest: float) -> Wealth:
     """Against "each trial of the candidate fails with a probability of at most `highest`", after more trials."""
+    rates = broken_rates(highest)
+    return _bet_on_rate(wealth, rates, highest, successes, failures) if rates else wealth
+
+
+def better_risks(tolerated: float) -> tuple[float, ...]:
+    """The relative risks that those believe in who bet on a candidate below the tolerated one."""
+    return spaced(0.2, 0.95 * tolerated, 16)
+
+
+def sound_rates(highest: float) -> tuple[float, ...]:
+    """The failure rates that those believe in who bet on a candidate below the highest tolerated one."""
+    return spaced(0.001 * highest, 0.5 * highest, 16)
+
+
+def broken_rates(highest: float) -> tuple[float, ...]:
+    """The rates that those believe in who bet on a candidate above the highest tolerated one; none above 99 %."""
     lowest = HARM[0] * highest
-    if lowest >= _BROKEN_HIGHEST:
-        return wealth  # What may fail nearly always cannot be broken.
-    rates = spaced(lowest, min(HARM[-1] * highest, _BROKEN_HIGHEST), _BROKEN_COUNT)
-    return _bet_on_rate(wealth, rates, highest, trials, failures)
+    return spaced(lowest, min(HARM[-1] * highest, _HIGHEST_RATE), 16) if lowest < _HIGHEST_RATE else ()
 
 
 def log_value(wealth: Wealth) -> float:
@@ -113,10 +122,9 @@ def _bet(wealth: Wealth, risks: Sequence[float], null: float, share: float, cand
     return grown(wealth, logs, candidate, stable)
 
 
-def _bet_on_rate(wealth: Wealth, rates: Sequence[float], null: float, trials: int, failures: int) -> Wealth:
-    if not trials and not failures:
+def _bet_on_rate(wealth: Wealth, rates: Sequence[float], null: float, successes: int, failures: int) -> Wealth:
+    if not successes and not failures:
         return wealth
-    successes = max(0, trials - failures)
     logs = tuple(
         log + failures * math.log(rate / null) + successes * math.log((1.0 - rate) / (1.0 - null))
         for log, rate in zip(wealth.logs or (0.0,) * len(rates), rates, strict=True)

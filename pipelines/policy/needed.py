@@ -89,7 +89,7 @@ def _expected(rules: Rules, trial: Trial, requests: int) -> float:
     if not rules.by_user:
         highest = rules.rollout.max_failure_rate
         success = _scaled(sounded(Wealth(), 1, 0, highest), requests * trial.share - ours)
-        failure = _scaled(sounded(Wealth(), 1, 1, highest), ours)
+        failure = _scaled(sounded(Wealth(), 0, 1, highest), ours)
         logs.append(_added(trial.sound, success, failure))
     else:
         logs.append(log_value(trial.sound))

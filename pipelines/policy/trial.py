@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pipelines.policy.evidence import bettered, breaking, harmed, sounded
 from pipelines.policy.shift import shifted
 from pipelines.values import Moment
-from pipelines.values.evidence import Exposure, Rules, Trial, Wealth
+from pipelines.values.evidence import Exposure, Rules, Trial, Unsettled, Wealth
 from pipelines.values.seen import Answers, Failure, Outcomes, Seen
 
 LONGEST_LOOK_SECONDS = 30.0
@@ -93,20 +93,44 @@ def is_exposed(trial: Trial, seen: Seen) -> bool:
 
 
 def _failures(rules: Rules, trial: Trial, seen: Seen) -> Trial:
+    """What failures and successes say, each told as late as what speaks the other way may be.
+
+    A failure may be known later than a success of its time, and a time-out later than a refusal. Told as they come, the
+    slow failures of one version would be missed beside the quick ones of the other. So what speaks against a hypothesis
+    waits until all that speaks for it has come.
+    """
     counted, users = _one_a_user(rules, trial, seen.failures)
-    failures, better = trial.failures, trial.better
-    for share in dict.fromkeys(failure.share for failure in counted):
-        candidate = sum(failure.is_candidate for failure in counted if failure.share == share)
-        stable = sum(not failure.is_candidate for failure in counted if failure.share == share)
-        failures = harmed(failures, share, candidate, stable)
-        better = bettered(better, share, candidate, stable, rules.rollout.max_relative_risk)
-    trial = trial.with_(failures=failures, better=better, users=users)
-    ours = sum(failure.is_candidate for failure in counted)
+    by_share = _by_share(counted)
+    ours = sum(candidate for _, candidate, _ in by_share)
     trials = seen.candidate_users if rules.by_user else seen.candidate_requests
+    look = Unsettled(trial.seconds, max(0, trials - ours), by_share)
+    settled = [one for one in trial.unsettled if one.at <= trial.seconds - rules.settle_seconds]
+    unsettled = (*(one for one in trial.unsettled if one not in settled), look)
+    failures, better = trial.failures, trial.better
+    for share, _, stable in by_share:
+        failures = harmed(failures, share, 0, stable)
+    for share, candidate, stable in (each for one in settled for each in one.failures):
+        failures = harmed(failures, share, candidate, 0)
+        better = bettered(better, share, 0, stable, rules.rollout.max_relative_risk)
+    for share, candidate, _ in by_share:
+        better = bettered(better, share, candidate, 0, rules.rollout.max_relative_risk)
+    trial = trial.with_(failures=failures, better=better, users=users, unsettled=unsettled)
     if trial.kind == "canary":
-        return trial.with_(sound=sounded(trial.sound, trials, ours, rules.rollout.max_failure_rate))
-    # Users that are not counted would make every failure look like a rate of 1.
-    return trial if rules.by_user else trial.with_(broken=breaking(trial.broken, trials, ours, trial.ceiling))
+        successes = sum(one.successes for one in settled)
+        return trial.with_(sound=sounded(trial.sound, successes, ours, rules.rollout.max_failure_rate))
+    if rules.by_user:
+        return trial  # Users that are not counted would make every failure look like a rate of 1.
+    failed = sum(candidate for one in settled for _, candidate, _ in one.failures)
+    return trial.with_(broken=breaking(trial.broken, look.successes, failed, trial.ceiling))
+
+
+def _by_share(failures: Iterable[Failure]) -> tuple[tuple[float, int, int], ...]:
+    """The failures by the share they were routed with: how many were the candidate's, how many the stable version's."""
+    found: dict[float, tuple[int, int]] = {}
+    for failure in failures:
+        ours, theirs = found.get(failure.share, (0, 0))
+        found[failure.share] = (ours + failure.is_candidate, theirs + (not failure.is_candidate))
+    return tuple((share, ours, theirs) for share, (ours, theirs) in found.items())
 
 
 def _one_a_user(rules: Rules, trial: Trial, failures: Iterable[Failure]) -> tuple[list[Failure], frozenset[str]]:

@@ -39,22 +39,30 @@ class Rules:
         rollout: What the project file says.
         by_user: Whether users stay with their version: then a user is one trial, not a request.
         slow_ms: Above how many milliseconds inside the host an answer is slow; None when there is nothing to go by.
+        settle_seconds: How long after the others of its time a failure may come to be known: as long as the gateway
+            waits for a first attempt. Until then nothing is built on its absence.
     """
 
     rollout: Rollout = Rollout()
     by_user: bool = False
     slow_ms: float | None = None
+    settle_seconds: float = 1.0
 
     def as_dict(self) -> dict[str, Any]:
         """The rules as JSON."""
         rollout = {**asdict(self.rollout), "steps": list(self.rollout.steps)}
-        return {"rollout": rollout, "by_user": self.by_user, "slow_ms": self.slow_ms}
+        return {
+            "rollout": rollout,
+            "by_user": self.by_user,
+            "slow_ms": self.slow_ms,
+            "settle_seconds": self.settle_seconds,
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `as_dict`."""
         rollout = Rollout(**{**data["rollout"], "steps": tuple(data["rollout"]["steps"])})
-        return cls(rollout, data["by_user"], data["slow_ms"])
+        return cls(**{**data, "rollout": rollout})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,29 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsettled:
+    """What one look saw, as long as failures of that time may still come.
+
+    Args:
+        at: When, as `Trial.seconds`.
+        successes: Of the candidate.
+        failures: Those that count: the share they were routed with, how many were the candidate's, how many the stable
+            version's.
+    """
+
+    at: float
+    successes: int
+    failures: tuple[tuple[float, int, int], ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(
+            data["at"], data["successes"], tuple((share, ours, theirs) for share, ours, theirs in data["failures"])
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One rollout under judgement: all that a decision rests on.
 
@@ -169,6 +200,7 @@ class Trial:
         sound: The e-process against "the candidate fails at least at the highest tolerated rate".
         broken: During a bake, the e-process against "the candidate fails at most at the rate `ceiling`".
         ceiling: That rate.
+        unsettled: What was seen so lately that failures of its time may still come.
         users: Digests of users whose failure was counted.
         measured: Answers since the last bet on their time, by share.
         labelled: Labels since the last bet on them, by share.
@@ -193,6 +225,7 @@ class Trial:
     sound: Wealth = Wealth()
     broken: Wealth = Wealth()
     ceiling: float = 1.0
+    unsettled: tuple[Unsettled, ...] = ()
     users: frozenset[str] = frozenset()
     measured: tuple[Outcomes, ...] = ()
     labelled: tuple[Outcomes, ...] = ()
@@ -218,8 +251,9 @@ class Trial:
                 **data,
                 **{name: Wealth.from_dict(data[name]) for name in _WEALTH},
                 **{name: Exposure(**data[name]) for name in ("step", "total")},
-                **{name: tuple(Outcomes(**one) for one in data[name]) for name in _WAITING},
+                **{name: tuple(Outcomes(**one) for one in data[name]) for name in ("measured", "labelled")},
                 "shift": Spread.from_dict(data["shift"]),
+                "unsettled": tuple(Unsettled.from_dict(one) for one in data["unsettled"]),
                 "looked": datetime.fromisoformat(data["looked"]),
                 "users": frozenset(data["users"]),
             }
@@ -227,4 +261,4 @@ class Trial:
 
 
 _WEALTH = ("failures", "slow", "wrong", "pairs", "better", "sound", "broken")
-_WAITING = ("measured", "labelled")
+_WAITING = ("measured", "labelled", "unsettled")
