@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.stages.resolve import Control
 
 if TYPE_CHECKING:
+    from pipelines.adapters.kept import KeptFiles
     from pipelines.adapters.report_folder import ReportFolder
     from pipelines.adapters.templates import DrainTemplates
     from pipelines.adapters.warm.client import WarmKernels
@@ -78,12 +79,14 @@ def _warm_kernels(project: Project) -> WarmKernels | None:
     )
 
 
-def end_warm_kernels(place: Place) -> int:
-    """Tell the processes that kernels are forked from to end; how many there were."""
+def local_kept(place: Place) -> KeptFiles:
+    """What the project keeps so that work need not be done again."""
+    from pipelines.adapters.kept import KeptFiles
     from pipelines.adapters.warm.client import WarmKernels
     from pipelines.local.runtime import Runtime
 
-    return WarmKernels(Runtime.of(place.root).folder, place.root, place.state / "warm-kernels.log").end()
+    warm = WarmKernels(Runtime.of(place.root).folder, place.root, place.state / "warm-kernels.log")
+    return KeptFiles(place.state, warm)
 
 
 def local_servers(place: Place) -> Servers:

@@ -36,10 +36,12 @@ from pipelines.values.health import Finding, Health
 from pipelines.values.logs import LogRecord, Template
 from pipelines.values.monitoring import Server
 from pipelines.values.signature import Field, Layout, Signature
+from pipelines.values.stock import Stock
 from pipelines.values.sweeps import RunStatus, Sweep, SweepRun
 from pipelines.views import (
     AlertsTestView,
     AlertsView,
+    CacheView,
     DeploymentView,
     DiffView,
     DoctorView,
@@ -122,6 +124,7 @@ def examples(word: str) -> dict[type[View], View]:
         DoctorView([Finding("disk", Health.WARNING, word, f"`turnout prune` frees some: {word}")]),
         SweepBoard(swept(word)),
         SweepView(Swept(swept(word), third)),
+        CacheView([Stock("digests", 1_234_567, 3, word, "turnout cache --prune")], 2_000),
         VerifyView(Verified(second, third, Compared((Change(word, 0.25, 0.250001),), 3), is_same=True)),
         ExplainView(Explained("digits", None, (*steps, Step("package", "due", word, (word,))))),
         AlertsView(alerts(word)),

@@ -25,3 +25,16 @@ class Projects(AppBase):
             self._start, find_project, read_project, lambda project: local_ports(project).runner, local_checkup()
         )
         return DoctorView(found)
+
+    def cache(self, *, is_pruned: bool = False) -> views.View:
+        """What the project keeps so that work need not be done again.
+
+        Args:
+            is_pruned: Whether what only spares time is removed first. No version is.
+        """
+        from pipelines.views import CacheView
+        from pipelines.wiring import local_kept
+
+        kept = local_kept(self.place)
+        freed = kept.prune() if is_pruned else None
+        return CacheView(kept.look(), freed)

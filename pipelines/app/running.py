@@ -104,9 +104,9 @@ class Running(AppBase):
             local_servers(self.place).down()
         operator.down(each_once(self._reporter.step))
         if self._command is None:
-            from pipelines.wiring import end_warm_kernels
+            from pipelines.wiring import local_kept
 
-            end_warm_kernels(self.place)
+            local_kept(self.place).warm.end()
         return DownView(live)
 
     def daemon(self) -> int:

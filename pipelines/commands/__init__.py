@@ -26,6 +26,7 @@ ORDER = (
     "versions",
     "diff",
     "prune",
+    "cache",
     "doctor",
     "attempt",
     "daemon",

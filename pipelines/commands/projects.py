@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 from pipelines.commands.group import SESSION, Session, main_group
 
 if TYPE_CHECKING:
@@ -15,3 +17,13 @@ if TYPE_CHECKING:
 def doctor(session: Session) -> View:
     """Look at the machine and the project, and say how to mend what is found."""
     return session.app.doctor()
+
+
+@main_group.command()
+@click.option(
+    "--prune", is_flag=True, help="Remove what only spares time: digests, leftovers, warm kernels; no version."
+)
+@SESSION
+def cache(session: Session, prune: bool) -> View:  # noqa: FBT001
+    """Show what is kept so that work need not be done again, and its size."""
+    return session.app.cache(is_pruned=prune)

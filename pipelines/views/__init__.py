@@ -2,7 +2,7 @@
 
 from pipelines.views.alerts import AlertsTestView, AlertsView
 from pipelines.views.base import View
-from pipelines.views.caching import ExplainView, VerifyView
+from pipelines.views.caching import CacheView, ExplainView, VerifyView
 from pipelines.views.diff import DiffView
 from pipelines.views.doctor import DoctorView
 from pipelines.views.history import HistoryView
@@ -19,6 +19,7 @@ from pipelines.views.sweep import SweepBoard, SweepView
 __all__ = [
     "AlertsTestView",
     "AlertsView",
+    "CacheView",
     "DeploymentView",
     "DiffView",
     "DoctorView",

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipelines.values.stock import Stock
 from pipelines.views.base import View
 from pipelines.views.blocks import Block, Cell, Grid, Heading, Line, Tone
+from pipelines.views.parts import bytes_text
 
 if TYPE_CHECKING:
     from pipelines.stages.ship import Explained
@@ -93,3 +95,36 @@ class VerifyView(View):
             "differing": {each.name: [each.left, each.right] for each in seen.metrics.changes},
             "equal": seen.metrics.equal,
         }
+
+
+@dataclass(frozen=True)
+class CacheView(View):
+    """What is kept so that work need not be done again.
+
+    Args:
+        kept: Each kind.
+        freed: Bytes that were freed; None where nothing was to be removed.
+    """
+
+    kept: Sequence[Stock]
+    freed: int | None = None
+
+    def blocks(self) -> Sequence[Block]:
+        """The kinds with their sizes, and how to remove them."""
+        rows = [
+            [
+                Cell(each.name),
+                Cell(bytes_text(each.size), is_number=True),
+                Cell(str(each.count), is_number=True),
+                Cell(each.purpose),
+                Cell(each.removed_by),
+            ]
+            for each in self.kept
+        ]
+        beside = f"{bytes_text(self.freed)} freed" if self.freed is not None else ""
+        grid = Grid(("kept", "size", "number", "what it spares, or is", "removed by"), rows)
+        return [Heading("What is kept", beside=beside), grid]
+
+    def document(self) -> Mapping[str, Any]:
+        """`kept` (a list of `name`, `bytes`, `count`, `purpose`, `removed_by`) and `freed` (bytes, or null)."""
+        return {"kept": [each.as_dict() for each in self.kept], "freed": self.freed}

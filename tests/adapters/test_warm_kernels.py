@@ -350,11 +350,21 @@ def test_a_nursery_ends_by_itself(tmp_path: Path, end: str) -> None:
 
 
 def test_turnout_down_ends_them(tmp_path: Path) -> None:
-    """The processes of a project are gone after `turnout down`, those that kernels are forked from too."""
+    """`turnout cache` counts what kernels are forked from, and after `turnout down` it is gone."""
     (tmp_path / "pyproject.toml").write_text("[tool.turnout]\n")
     runtime = Runtime.of(tmp_path)
     warm = warm_kernels(tmp_path, folder=runtime.folder, make=runtime.make)
     nursery = psutil.Process(int(said(notebook(tmp_path, "import os\nprint(os.getppid())"), warm)))
+    listed = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", "cache", "--json"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    seen = {each["name"]: each for each in json.loads(listed.stdout)["kept"]}["warm kernels"]
+    assert seen["count"] == 1
+    assert seen["bytes"] > 10_000_000
     command = [sys.executable, "-m", "pipelines.cli", "down"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=60)
     nursery.wait(30)

@@ -15,6 +15,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -192,6 +193,21 @@ class WarmKernels:
         for path in self._nurseries():
             told += _tell_to_end(path)
         return told
+
+    def processes(self) -> dict[int, int]:
+        """The process ids of the nurseries that run, with the bytes of memory that each has for itself."""
+        import psutil
+
+        found = {}
+        for path in self._nurseries():
+            connection = _connected(path)
+            if connection is None:
+                continue
+            with connection, suppress(psutil.Error):
+                credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+                pid = struct.unpack("3i", credentials)[0]
+                found[pid] = int(psutil.Process(pid).memory_info().rss)
+        return found
 
     def _wanted(self, request: Request) -> tuple[tuple[str, ...], dict[str, str]]:
         if request.notebook is None:
