@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +34,7 @@ from pipelines.local.protocol import (
 )
 from pipelines.local.rooms import Room, Rooms
 from pipelines.local.runtime import Runtime
+from pipelines.local.said import say
 from pipelines.local.server import Door, Followed, Followings
 from pipelines.local.status import StatusReport
 from pipelines.local.upkeep import ACTOR, Upkeep
@@ -128,7 +128,7 @@ def run(root: Path, state: Path, build: Callable[[], Parts]) -> int:
 
 
 def _fail(state: Path, error: TurnoutError) -> int:
-    print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - this is the daemon's log
+    say(f"{type(error).__name__}: {error}", "ERROR")
     with suppress(TurnoutError):
         replace_file(state / FAILURE, json.dumps(error.as_dict()), "saying why the daemon did not start")
     return 1
@@ -185,7 +185,9 @@ class Daemon:
             threading.Thread(target=self._repeat, args=(work, pause), name=work.__name__, daemon=True).start()
         threading.Thread(target=self._door.serve_forever, args=(0.05,), name="door", daemon=True).start()
         threading.Thread(target=self._prepare, name="prepare", daemon=True).start()
+        say(f"turnout {__version__} answers, PID {os.getpid()}", "INFO")
         self._leaves.wait()
+        say("it ends", "INFO")
         return self._leave()
 
     def hello(self) -> dict[str, Any]:
@@ -197,7 +199,14 @@ class Daemon:
         request = _request(body)
 
         def work(followed: Followed) -> None:
-            self._engine.operate(request, _Speaker(followed, self._report, request))
+            version = str(request.arguments.get("ref") or request.arguments.get("to") or "")
+            try:
+                self._engine.operate(request, _Speaker(followed, self._report, request))
+            except TurnoutError as error:
+                what = f"{request.verb} {request.model}: {type(error).__name__}: {error}"
+                say(what, version=version, request_id=request.id)
+                raise
+            say(f"{request.verb} {request.model}: done", "INFO", version=version, request_id=request.id)
 
         return self._followings.begin(request.id, work)
 
@@ -339,7 +348,7 @@ class Daemon:
                 # A full disk or a taken port may pass; it is said once.
                 if str(error) != said:
                     said = str(error)
-                    print(f"{work.__name__}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+                    say(f"{work.__name__}: {type(error).__name__}: {error}")
             self._leaves.wait(pause)
 
     def _leave(self) -> int:

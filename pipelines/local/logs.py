@@ -250,6 +250,7 @@ def _structured(source: str, found: dict[str, Any]) -> LogRecord:
         time,
         str(found.get("logger") or ""),
         str(found.get("request_id") or ""),
+        "" if "@" in source else str(found.get("version") or ""),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from pipelines.errors import TurnoutError
 from pipelines.local.aside import side_by_side
 from pipelines.local.journal import Event, Journal, Message
+from pipelines.local.said import say
 from pipelines.ports import Clock
 
 TIMEOUT_SECONDS = 120.0
@@ -112,8 +112,7 @@ class Outbox:
                 arrived += 1
             elif self._pace.attempts is not None and message.attempts + 1 >= self._pace.attempts:
                 self._journal.gave_up(message.id, failure, self._clock.now())
-                what = f"{lane}: given up after {message.attempts + 1} attempts: {failure}"
-                print(what, file=sys.stderr, flush=True)  # noqa: T201 - this is the daemon's log
+                say(f"{lane}: given up after {message.attempts + 1} attempts: {failure}", "ERROR")
             else:
                 self._journal.not_delivered(message.id, failure)
                 self._not_before[lane] = self._monotonic() + self._pace.wait(message.attempts)

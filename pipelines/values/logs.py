@@ -25,7 +25,8 @@ class LogRecord:
         time: When, UTC: its own, or that of the message before it where a plain line names none. None when no
             message of the log names one.
         logger: The Python logger, or the gateway's component; empty for what was printed.
-        request_id: Of the request it belongs to; empty when it belongs to none.
+        request_id: Of the request or operation it belongs to; empty when it belongs to none.
+        about: The version that a message of the daemon is about; empty when it is about none.
     """
 
     source: str
@@ -34,6 +35,7 @@ class LogRecord:
     time: datetime | None = None
     logger: str = ""
     request_id: str = ""
+    about: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON."""
@@ -41,7 +43,7 @@ class LogRecord:
             "time": self.time.isoformat(timespec="milliseconds") if self.time else None,
             "level": self.level,
             "source": self.source,
-            "version": self.source if "@" in self.source else None,
+            "version": self.source if "@" in self.source else self.about or None,
             "logger": self.logger,
             "message": self.message,
             "request_id": self.request_id or None,

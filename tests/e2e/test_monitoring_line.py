@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from pipelines.errors import TurnoutError
 from pipelines.local.prometheus.panels import BOARDS
 from pipelines.values.monitoring import Monitoring, Ports
 from tests.e2e.running import RunningLine, running_line, wait_until
@@ -85,6 +86,19 @@ def test_every_panel_shows_a_real_run(line: RunningLine, tmp_path: Any) -> None:
         return "digits was rolled back" in [one["annotations"]["summary"] for one in told]
 
     wait_until(is_told, "Alertmanager knows of the rollback")
+
+
+def test_the_daemon_logs_each_operation(line: RunningLine) -> None:
+    """What succeeded and what was refused stands in its log by version and operation, and `turnout logs` shows it."""
+    with pytest.raises(TurnoutError):
+        line.deploy(9)
+    told = json.loads(line.turnout("logs", "--json", "-n", "500").out)["records"]
+    ours = [one for one in told if one["logger"] == "turnout.daemon" and one["request_id"]]
+    assert {"deploy digits: done", "rollback digits: done"} <= {one["message"] for one in ours}
+    (refused,) = [one for one in ours if one["level"] == "WARNING"]
+    assert refused["version"] == "digits@9"
+    assert refused["message"].startswith("deploy digits: ")
+    assert len({one["request_id"] for one in ours}) == len(ours)
 
 
 def test_it_stays_while_daemons_change(line: RunningLine) -> None:

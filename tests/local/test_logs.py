@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.local.logs import LONGEST_MESSAGE, LogFiles
 from pipelines.local.process import trim_log
+from pipelines.local.said import say
 from pipelines.serving.logs import JsonLines
 from pipelines.values import VersionRef
 from pipelines.values.logs import LogRecord
@@ -201,3 +202,21 @@ def test_following_misses_nothing(tmp_path: Path) -> None:
     assert come(line("new"), tmp_path / "gateway.log") == ["new"]
     path.unlink()
     assert come(line("again")) == ["again"]
+
+
+def test_what_the_daemon_says_is_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Level, version, operation and time; two lines are one message."""
+    say("deploy digits: ServeFailed: it\nended", version="digits@2", request_id="op-1")
+    say("it ends", "INFO")
+    written = capsys.readouterr().err
+    assert written.count("\n") == 2
+    first, second = read(tmp_path, written, "daemon")
+    assert (first.message, first.level, first.logger) == (
+        "deploy digits: ServeFailed: it\nended",
+        "WARNING",
+        "turnout.daemon",
+    )
+    told = first.as_dict()
+    assert (told["source"], told["version"], told["request_id"]) == ("daemon", "digits@2", "op-1")
+    assert first.time is not None
+    assert (second.level, second.as_dict()["version"], second.as_dict()["request_id"]) == ("INFO", None, None)
