@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(
 NOT_YET = {
     'turnout_rollout_e_value{model="$model"}',
     'turnout_rollout_verdict{model="$model"} == 1',
+    'turnout_rollout_step_percent{model="$model"}',
     'turnout_drift_alarm{model="$model"}',
 }
 """What only a judged rollout and a watch for drift add."""

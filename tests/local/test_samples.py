@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -90,6 +91,38 @@ def test_a_model_that_was_never_deployed_has_no_samples() -> None:
 def test_what_other_parts_count_is_told_too() -> None:
     """A name, an explanation, a value."""
     assert value(told({}, more=[("turnout_alerts_waiting", "Waiting.", 4.0)]), "turnout_alerts_waiting") == 4
+
+
+def test_what_the_judge_says_is_told() -> None:
+    """Verdict, step and evidence of a rollout under way; evidence beyond all numbers is told as the largest."""
+    said = {
+        "state": "judging",
+        "verdict": "INCONCLUSIVE",
+        "step": 25,
+        "e_harm": {"failures": math.e**3, "latency": math.inf, "shift": 0.0, "labels": None},
+        "e_promotion": 1.0,
+    }
+    found = told({"digits": entry(rollout=said, drift={"is_drifting": True})})
+    assert value(found, "turnout_rollout_verdict", model="digits", verdict="INCONCLUSIVE") == 1
+    assert value(found, "turnout_rollout_verdict", model="digits", verdict="PASS") == 0
+    assert value(found, "turnout_rollout_step_percent", model="digits") == 25
+    assert value(found, "turnout_rollout_e_value", model="digits", stream="failures") == pytest.approx(3)
+    assert (value(found, "turnout_rollout_e_value", model="digits", stream="latency") or 0) > 700
+    assert value(found, "turnout_rollout_e_value", model="digits", stream="promotion") == 0
+    assert {dict(labels)["stream"] for name, labels in found if name == "turnout_rollout_e_value"} == {
+        "failures",
+        "latency",
+        "promotion",
+    }
+    assert value(found, "turnout_drift_alarm", model="digits") == 1
+
+
+@pytest.mark.parametrize("said", [None, {"state": "promoted", "verdict": "PASS", "step": 100}, {"verdict": 3}, "?"])
+def test_a_rollout_that_is_over_or_cannot_be_read_is_not_told(said: Any) -> None:
+    """It has no sample that is 1, and no evidence; the other samples are there."""
+    found = told({"digits": entry(rollout=said)})
+    assert not [name for (name, _), number in found.items() if name.startswith("turnout_rollout_") and number]
+    assert value(found, "turnout_switches_total", model="digits") == 7
 
 
 def test_a_page_is_made_once_a_second() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from prometheus_client.metrics_core import Metric
 from pipelines.local.monitoring.families import Sample, gauge
 
 VERDICTS = ("PASS", "FAIL", "INCONCLUSIVE", "HOLD")
+UNDER_WAY = ("judging", "holding", "asking")
+"""States of a rollout that has not ended."""
 
 
 def judged_families(models: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
@@ -18,7 +21,11 @@ def judged_families(models: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]
 
     A status of another version of Turnout may have them in another form: what cannot be read is left out.
     """
-    rollouts = {model: found for model, entry in models.items() if isinstance(found := entry.get("rollout"), Mapping)}
+    rollouts = {
+        model: found
+        for model, entry in models.items()
+        if isinstance(found := entry.get("rollout"), Mapping) and found.get("state", "judging") in UNDER_WAY
+    }
     yield gauge(
         "turnout_rollout_verdict",
         "1 for what the judge says of the rollout under way.",
@@ -34,6 +41,15 @@ def judged_families(models: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]
         "Evidence of a stream, as the natural logarithm of its e-value.",
         [sample for model, one in rollouts.items() for sample in _streams(model, one)],
     )
+    yield gauge(
+        "turnout_rollout_step_percent",
+        "The step that the rollout under way has come to.",
+        [
+            ({"model": model}, float(one["step"]))
+            for model, one in rollouts.items()
+            if isinstance(one.get("step"), int | float)
+        ],
+    )
     drifts = {model: found for model, entry in models.items() if isinstance(found := entry.get("drift"), Mapping)}
     yield gauge(
         "turnout_drift_alarm",
@@ -47,7 +63,9 @@ def judged_families(models: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]
 
 
 def _streams(model: str, rollout: Mapping[str, Any]) -> Iterator[Sample]:
-    streams = rollout.get("log_e_values")
-    for name, value in streams.items() if isinstance(streams, Mapping) else ():
-        if isinstance(value, int | float) and math.isfinite(value):
-            yield {"model": model, "stream": str(name)}, float(value)
+    harm = rollout.get("e_harm")
+    streams = dict(harm) if isinstance(harm, Mapping) else {}
+    for name, value in (streams | {"promotion": rollout.get("e_promotion")}).items():
+        if isinstance(value, int | float) and value > 0:
+            # Of a great deal of evidence the logarithm alone is a number.
+            yield {"model": model, "stream": str(name)}, math.log(min(value, sys.float_info.max))

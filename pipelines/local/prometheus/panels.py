@@ -211,6 +211,13 @@ ROLLOUTS = Board(
                     "{{verdict}}",
                     rare="the judge, while it judges a rollout",
                 ),
+                Chart(
+                    "Step of the rollout",
+                    f"turnout_rollout_step_percent{_OF}",
+                    "{{model}}",
+                    "percent",
+                    rare="the judge, while it judges a rollout",
+                ),
                 Chart("Drift", f"turnout_drift_alarm{_OF}", "{{model}}", rare="the watch for drift"),
             ),
         ),
