@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 from ipywidgets import HTML, Button, HBox, IntSlider, Layout, Text, VBox, Widget
 
 from ipext.watcher import Watcher
-from pipelines.errors import TurnoutError
+from ipext.widgets import said_of
 from pipelines.values import Phase, VersionSpec
-from pipelines.views import ErrorView
 from pipelines.views.blocks import Line, Tone
 from pipelines.views.html import render
 
@@ -119,10 +118,8 @@ class MonitorPanel(VBox):  # type: ignore[misc]
                 self._tell_missing()
             else:
                 self._draw(seen)
-        except TurnoutError as error:
-            self._note.value = ErrorView(error).html()
         except Exception as error:  # noqa: BLE001 - nobody hears what a thread raises
-            self._note.value = ErrorView(TurnoutError(f"{type(error).__name__}: {error}")).html()
+            self._note.value = said_of(error)
 
     def _draw(self, view: MonitorView) -> None:
         with self._lock:
@@ -217,10 +214,8 @@ class MonitorPanel(VBox):  # type: ignore[misc]
         try:
             work(self._app.watched_by(_Teller(title, self._said)))
             self._said.value = render([Line(f"{title}: done", Tone.GOOD)])
-        except TurnoutError as error:
-            self._said.value = ErrorView(error).html()
         except Exception as error:  # noqa: BLE001 - nobody hears what a thread raises
-            self._said.value = ErrorView(TurnoutError(f"{type(error).__name__}: {error}")).html()
+            self._said.value = said_of(error)
         finally:
             with self._lock:
                 self._is_busy = False

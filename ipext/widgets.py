@@ -55,6 +55,14 @@ def fragment(view: View | None = None) -> HTML:
     return HTML(view.html() if view else "")
 
 
+def said_of(error: Exception) -> str:
+    """An error in one line of HTML, whoever raised it."""
+    if isinstance(error, TurnoutError):
+        return ErrorView(error).html()
+    lines = str(error).splitlines() or [""]
+    return ErrorView(TurnoutError(f"{type(error).__name__}: {lines[0]}")).html()
+
+
 def told_in(problem: HTML) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """For what a click calls: what goes wrong is said in `problem` in one line, and nowhere else.
 
@@ -67,11 +75,8 @@ def told_in(problem: HTML) -> Callable[[Callable[..., None]], Callable[..., None
             problem.value = ""
             try:
                 work(*event)
-            except TurnoutError as error:
-                problem.value = ErrorView(error).html()
             except Exception as error:  # noqa: BLE001 - see above
-                lines = str(error).splitlines() or [""]
-                problem.value = ErrorView(TurnoutError(f"{type(error).__name__}: {lines[0]}")).html()
+                problem.value = said_of(error)
 
         return call
 

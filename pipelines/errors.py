@@ -74,8 +74,12 @@ class TurnoutError(Exception):
         return kind(str(data.get("what", "")), instead=str(data.get("instead", "")), then=str(data.get("next", "")))
 
     def _render_traceback_(self) -> list[str]:
-        """One line in a notebook, where IPython looks for this method by name."""
-        return [f"{type(self).__name__}: {self}"]
+        """One line in a notebook, where IPython looks for this method by name.
+
+        The last lines of a build's log, say, are set side by side; the message itself keeps them.
+        """
+        lines = (line.strip() for line in f"{type(self).__name__}: {self}".splitlines())
+        return [" ".join(filter(None, lines))]
 
 
 def _rebuild(kind: type[TurnoutError], state: dict[str, Any], args: tuple[Any, ...]) -> TurnoutError:

@@ -26,7 +26,7 @@ from ipext.magics import BACKGROUND, LONG, Magics, commands
 from pipelines import errors
 from pipelines.app import App
 from pipelines.cli import main_group
-from pipelines.errors import BadInput, Interrupted, NoSuchModel, Refused, TurnoutError
+from pipelines.errors import BadInput, Interrupted, NoSuchModel, PackageFailed, Refused, TurnoutError
 from pipelines.place import Place
 from pipelines.ports import Registry, Reporter
 from pipelines.stages.resolve import Control
@@ -209,6 +209,15 @@ def test_every_error_is_one_line(shell: InteractiveShell, fakes: Fakes, kind: ty
         done = shell.run_cell("%rollback digits")
     assert said.stdout.strip().splitlines() == [f"{kind.__name__}: it went wrong; it should go well. Try again."]
     assert str(done.error_in_exec) == "it went wrong; it should go well. Try again."
+
+
+def test_a_message_of_several_lines_is_one_too(shell: InteractiveShell, fakes: Fakes) -> None:
+    """The end of a build's log stands in one line below the cell; the exception keeps it as it was."""
+    fakes.operator.failure = PackageFailed("the build ended with 1:\n  first\r\n\n  second", then="Try again.")
+    with capture_output() as said:
+        done = shell.run_cell("%rollback digits")
+    assert said.stdout.splitlines() == ["PackageFailed: the build ended with 1: first second. Try again."]
+    assert "first\r\n" in str(done.error_in_exec)
 
 
 def test_the_stop_button_is_one_line(shell: InteractiveShell, fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
