@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 
 from pipelines.adapters.warm.client import WarmKernels
+from pipelines.adapters.warm.nursery import KERNEL_NAME
 
 NURSERY = "pipelines.adapters.warm.nursery"
 _folders: list[Path] = []
@@ -25,15 +26,33 @@ def warm_kernels(root: Path, **facts: Any) -> WarmKernels:
 
 
 def nurseries() -> list[psutil.Process]:
-    """Those started by this process that run."""
+    """Those of the tests that run."""
+    return [process for process in _processes() if not _is_fork(process)]
+
+
+def kernels() -> list[psutil.Process]:
+    """The kernels forked by them that run."""
+    return [process for process in _processes() if _is_fork(process)]
+
+
+def _processes() -> list[psutil.Process]:
     found = []
-    for child in psutil.Process().children():
+    for process in psutil.process_iter():
         try:
-            if NURSERY in child.cmdline() and child.status() != psutil.STATUS_ZOMBIE:
-                found.append(child)
-        except psutil.NoSuchProcess:
+            command = process.cmdline()
+            is_ours = NURSERY in command and any(command[-1].startswith(str(folder)) for folder in _folders)
+            if is_ours and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
             continue
     return found
+
+
+def _is_fork(process: psutil.Process) -> bool:
+    try:
+        return process.name().startswith(KERNEL_NAME)
+    except psutil.Error:
+        return True
 
 
 def ordinary_kernels() -> list[str]:
@@ -51,5 +70,6 @@ def end_nurseries() -> None:
         while nurseries() and time.monotonic() < deadline:
             time.sleep(0.05)
         shutil.rmtree(folder, ignore_errors=True)
+    left = nurseries()
     _folders.clear()
-    assert nurseries() == []
+    assert left == []

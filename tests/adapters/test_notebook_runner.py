@@ -29,7 +29,7 @@ from pipelines.errors import (
 )
 from pipelines.ports import CellProgress, NotebookJob, NotebookRunner
 from pipelines.values import Parameter
-from tests.adapters.nurseries import NURSERY, end_nurseries, ordinary_kernels, warm_kernels
+from tests.adapters.nurseries import end_nurseries, kernels, ordinary_kernels, warm_kernels
 from tests.fakes import FakeNotebook, FakeRegistry, FakeRunner
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -132,6 +132,7 @@ def real(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     yield world
     assert world.is_ordinary or ordinary_kernels() == before
     assert [child for child in psutil.Process().children(recursive=True) if is_kernel(child)] == []
+    assert kernels() == []
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -142,11 +143,9 @@ def nurseries() -> Iterator[None]:
 
 
 def is_kernel(process: psutil.Process) -> bool:
-    """Whether it is a living kernel, an ordinary one or one forked by a nursery."""
+    """Whether it is a living kernel."""
     try:
-        command, parent = process.cmdline(), process.parent()
-        is_fork = NURSERY in command and parent is not None and NURSERY in parent.cmdline()
-        return ("ipykernel_launcher" in command or is_fork) and process.status() != psutil.STATUS_ZOMBIE
+        return "ipykernel_launcher" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

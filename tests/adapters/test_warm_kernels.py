@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory
 
+from pipelines.adapters.crew.machine import used_mb
 from pipelines.adapters.papermill_runner import PapermillRunner
 from pipelines.adapters.warm.client import WarmKernels
 from pipelines.adapters.warm.identity import identity, steady, wanted
@@ -32,7 +34,7 @@ from pipelines.adapters.warm.provisioner import WarmProvisioner
 from pipelines.errors import KernelDied
 from pipelines.local.runtime import Runtime
 from pipelines.ports import NotebookJob
-from tests.adapters.nurseries import end_nurseries, nurseries, ordinary_kernels, warm_kernels
+from tests.adapters.nurseries import end_nurseries, kernels, nurseries, ordinary_kernels, warm_kernels
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -136,6 +138,27 @@ def test_nothing_is_shared_between_runs(tmp_path: Path) -> None:
     assert all(len(set(each)) == 3 for each in zip(*drawn, strict=True))
 
 
+def test_a_kernel_is_counted_for_who_asked_for_it(tmp_path: Path) -> None:
+    """It is nobody's child but the nursery's, nor is that of who started it; its memory is that of who asked."""
+    cell = "import os, time\nprint(os.getppid())\nrows = bytearray(os.urandom(10**6) * 300)\ntime.sleep(1)"
+    seen = [used_mb(os.getpid())]
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.05):
+            seen.append(used_mb(os.getpid()))
+
+    watch = threading.Thread(target=look)
+    watch.start()
+    try:
+        nursery = int(said(notebook(tmp_path, cell), warm_kernels(tmp_path)))
+    finally:
+        over.set()
+        watch.join()
+    assert max(seen) > seen[0] + 250
+    assert nursery not in [child.pid for child in psutil.Process().children(recursive=True)]
+
+
 def test_a_changed_lock_or_environment_takes_another_nursery(tmp_path: Path) -> None:
     """The nursery of an earlier lock is told to end; one with another variable is another, started with it."""
     lock, path = tmp_path / "requirements.lock", notebook(tmp_path, "import os\nprint(os.getppid())")
@@ -228,7 +251,7 @@ def test_a_fork_that_hangs_is_killed_and_the_run_repeated(tmp_path: Path, ordina
     assert text.startswith("done")
     assert "ipykernel_launcher" in text
     assert "the fork came to nothing" in ordinary.why()
-    assert all(not nursery.children() for nursery in nurseries())
+    assert kernels() == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from pipelines.adapters.warm.nursery import KERNEL_NAME
+
 _GROUP = Path("/sys/fs/cgroup")
 
 
@@ -30,10 +32,14 @@ def available_mb(group: Path = _GROUP) -> float:
 
 
 def used_mb(process: int) -> float:
-    """Memory of a process and all it has started, 10^6 bytes; what several share is counted once."""
+    """Memory of a process, all it has started and its warm kernels, 10^6 bytes; what several share is counted once."""
     try:
         root = psutil.Process(process)
         family = [root, *root.children(recursive=True)]
+        names = {f"{KERNEL_NAME}{member.pid}" for member in family}
+        for kernel in psutil.process_iter(["name"]):
+            if kernel.info["name"] in names:
+                family += [kernel, *kernel.children(recursive=True)]
     except psutil.Error:
         return 0.0
     return sum(_one(member) for member in family) / 1e6

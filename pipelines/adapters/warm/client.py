@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
 import os
@@ -244,7 +243,7 @@ class WarmKernels:
         while time.monotonic() < deadline:
             if (connection := _connected(path)) is not None:
                 return connection
-            if child.poll() is not None and child.returncode != 0:
+            if child.poll() not in (None, 0):
                 break
             time.sleep(0.01)
         raise Cold("a nursery could not be started; the log has its words")
@@ -263,11 +262,12 @@ class WarmKernels:
                 stderr=log,
                 start_new_session=True,
             )
-        _children.append(child)
         job = {"root": str(self.root.resolve()), "modules": list(modules), "idle_seconds": self.idle_seconds}
         assert child.stdin is not None  # noqa: S101 - it was asked for
         with suppress(BrokenPipeError), child.stdin:
             child.stdin.write(json.dumps(job).encode())
+        # The nursery itself is a child of this one, which ends at once.
+        child.wait()
         return child
 
     def _make_room(self, path: Path) -> None:
@@ -321,21 +321,7 @@ class WarmKernels:
         return ForkedProcess(int(told["pid"]), handles[0], connection)
 
 
-_children: list[subprocess.Popen[bytes]] = []
-"""So that no zombie of a nursery that ended stays, and none is reaped in the middle of a start."""
-
-
-@atexit.register
-def _leave_alone() -> None:
-    """Nurseries outlive who started them: that is no mistake to be warned of."""
-    for child in _children:
-        if child.poll() is None:
-            child.returncode = 0
-
-
 def _connected(path: Path) -> socket.socket | None:
-    for child in [child for child in _children if child.poll() is not None]:
-        _children.remove(child)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.connect(str(path))

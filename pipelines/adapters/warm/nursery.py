@@ -20,6 +20,7 @@ import runpy
 import selectors
 import signal
 import socket
+import struct
 import sys
 import time
 import types
@@ -30,10 +31,13 @@ from typing import Any
 from pipelines.adapters.warm.packages import Exits, import_packages
 
 LOOK_SECONDS = 5.0
+KERNEL_NAME = "warm-"
+"""How the name of a kernel's process begins; the number of the process that asked for it follows."""
 EXITS = "_turnout_exits"
 """The module through which a kernel gets the exit handlers of the packages that it found imported."""
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _MESSAGE_BYTES = 4_000_000
 _REFUSAL_BYTES = 400
 
@@ -147,6 +151,7 @@ class Nursery:
         if pid == 0:
             try:
                 _become(order, nursery)
+                _set_name(f"{KERNEL_NAME}{_peer(connection)}")
                 self._leave(connection)
             except BaseException as error:  # noqa: BLE001 - it must never go on as a second nursery
                 os.write(2, f"the kernel cannot be prepared: {error}\n".encode())
@@ -247,6 +252,17 @@ def _become(order: Order, nursery: int) -> None:
     _reseed()
 
 
+def _peer(connection: socket.socket) -> int:
+    """The process at the other end."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[0])
+
+
+def _set_name(name: str) -> None:
+    """By its name, whoever asked for a kernel finds it: it is nobody's child but the nursery's."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
 def _reseed() -> None:
     """Two forks would draw the same numbers. Python's own generator sees to that by itself."""
     random = sys.modules.get("numpy.random")
@@ -286,6 +302,9 @@ def main() -> int:
     """Serve, or be the kernel that was asked for."""
     path = sys.argv[1]
     job = json.loads(sys.stdin.buffer.read())
+    # Nobody's child: others take kernels from it too, when whoever started it has ended with all its children.
+    if os.fork() != 0:
+        os._exit(0)
     here = os.getcwd()
     sys.path[:] = [place for place in sys.path if place not in ("", here)]
     found = _listen(path)
