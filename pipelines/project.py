@@ -112,6 +112,7 @@ class _Rollout(_Table):
     max_shift: Number = Field(0.1, ge=0.01, le=0.9, description="a number from 0.01 to 0.9")
     on_shift: Literal["hold", "rollback"] = Field("hold", description='"hold" or "rollback"')
     latency_ms: Number | None = Field(None, gt=0, description="a number above 0, in milliseconds")
+    judge: bool = Field(default=True, description="true or false")
 
 
 class _Capture(_Table):

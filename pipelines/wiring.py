@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipelines.ports import Catalogue, Ports, Registry
     from pipelines.project import Watched
     from pipelines.stages.doctor import Checkup
-    from pipelines.values import Project
+    from pipelines.values import Project, Rollout
 
 
 def local_ports(project: Project) -> Ports:
@@ -151,6 +151,9 @@ def _daemon_parts(place: Place) -> Parts:
     from pipelines.local.captures.keeping import Keeping
     from pipelines.local.daemon import Parts
     from pipelines.local.figures import Figures
+    from pipelines.local.judge.book import Book
+    from pipelines.local.judge.room import Judge
+    from pipelines.local.judge.sources import LocalSources
     from pipelines.local.monitoring.room import Samples, Sources
     from pipelines.local.rooms import Rooms
     from pipelines.local.runtime import Runtime
@@ -172,6 +175,9 @@ def _daemon_parts(place: Place) -> Parts:
     def url(model: str) -> str:
         return f"http://127.0.0.1:{port}/{model}"
 
+    def rollout(model: str) -> Rollout:
+        return project().now().model(model).rollout
+
     def furnish(engine: Engine) -> Sequence[Room]:
         def events(model: str, count: int) -> list[dict[str, Any]]:
             return [event.as_dict() for event in engine.journal.history(model, count)]
@@ -180,6 +186,7 @@ def _daemon_parts(place: Place) -> Parts:
         rooms: list[Room] = [
             Figures(target.counted, events).room(),
             Keeping(captures, lambda: project().now()).room,
+            Judge(engine, LocalSources(target), Book(place.state / "evidence.db"), rollout).room,
         ]
         report = StatusReport(engine, url, Rooms(rooms).status)
         sources = Sources(
@@ -199,7 +206,7 @@ def _daemon_parts(place: Place) -> Parts:
         target=target,
         catalogue=local_catalogue(place.state),
         clock=SystemClock(),
-        rollout=lambda model: project().now().model(model).rollout,
+        rollout=rollout,
         url=url,
         courier=courier,
         available_mb=lambda: psutil.virtual_memory().available / 1e6,

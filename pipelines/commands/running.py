@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--replicas", type=int, help="Processes; as many as the live version has, unless given.")
 @click.option("--force", is_flag=True, help="Also when it did not pass or is quarantined; needs --reason.")
 @click.option("--reason", metavar="TEXT", help="Why it is forced; recorded.")
+@click.option("--no-judge", is_flag=True, help="Leave ramping, promoting and rolling back to a person.")
 @WAIT
 @DRY_RUN
 @YES
@@ -103,7 +104,13 @@ def daemon(context: click.Context, session: Session) -> None:
 
 
 def deploy_options(
-    *, canary: int | None, shadow: bool, wait: bool = False, dry_run: bool = False, **more: Any
+    *,
+    canary: int | None,
+    shadow: bool,
+    wait: bool = False,
+    dry_run: bool = False,
+    no_judge: bool = False,
+    **more: Any,
 ) -> DeployOptions:
     """What was asked of a deployment.
 
@@ -114,4 +121,7 @@ def deploy_options(
 
     if shadow and canary is not None:
         raise BadInput("--shadow and --canary exclude each other", instead="a shadow has no share")
-    return DeployOptions(share="shadow" if shadow else canary, is_waiting=wait, is_dry=dry_run, **more)
+    judged = not no_judge
+    return DeployOptions(
+        share="shadow" if shadow else canary, is_waiting=wait, is_dry=dry_run, is_judged=judged, **more
+    )

@@ -40,7 +40,8 @@ class Request:
         verb: One of `VERBS`.
         model: The model.
         arguments: deploy: `ref`, `share`, `sticky`, `replicas`, `force`, `reason`; promote: `ref`; rollback: `to`,
-            `reason`, `quarantine`; all: `dry_run`. Each may be left out, but deploy's `ref`.
+            `reason`, `quarantine`; all: `dry_run`, and `generation` of the split that it is about: when another one is
+            in force by then, or somebody is at work, it is refused. Each may be left out, but deploy's `ref`.
         actor: `user`, `pid` and `host` of who asks.
         wait: Whether to wait for a turn.
     """
@@ -167,6 +168,7 @@ class Engine:
             watcher.done(done)
             return done
         job = Job(request.id, request.verb, request.model, request.actor, self.clock.now(), subject)
+        job.gives_way = "generation" in request.arguments
         # One that a daemon left behind is being settled: whoever asks again wants to know how.
         incoming = self.turns.take(job, wait=request.wait or known is not None)
         try:
@@ -230,6 +232,10 @@ class Engine:
         incoming: VersionRef | None,
     ) -> Deployment:
         rollout, given, healthy = self._rollout(request.model), request.arguments, up(health)
+        if "generation" in given and given["generation"] != (now.split.generation if now.split else 0):
+            raise Refused(
+                f"the split of {now.model} has changed meanwhile", instead="what was judged is not so any more"
+            )
         reason = str(given.get("reason") or "")
         match request.verb:
             case "deploy":

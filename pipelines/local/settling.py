@@ -110,6 +110,7 @@ def event_of(operation: Operation, action: str, reason: str, at: Moment) -> Even
             "seconds": round((at - operation.started).total_seconds(), 3),
             "before": before.split.as_dict()["weights"] if before.split else {},
             "after": after.split.as_dict()["weights"] if after.split else {},
+            **({"judge": operation.arguments["evidence"]} if operation.arguments.get("evidence") else {}),
         },
     )
 

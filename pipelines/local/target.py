@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Literal
 
 from pipelines.errors import Refused, TurnoutError
+from pipelines.local.counts import HostCounts, ask_counts, can_count
 from pipelines.local.envoy.gateway import EnvoyGateway
 from pipelines.local.envoy.settings import GatewayFiles, GatewaySettings
 from pipelines.local.hosts.launcher import HostLauncher
@@ -169,6 +170,17 @@ class LocalTarget:
         return {
             str(ref): Counted(one.requests, one.failures, seconds.get(ref, {})) for ref, one in self.health().items()
         }
+
+    def judged_answers(self, refs: Iterable[VersionRef]) -> dict[str, HostCounts]:
+        """What the hosts of these versions have counted of their judged answers, by instance; without those silent."""
+        found: dict[str, HostCounts] = {}
+        sockets = self._hosts.sockets()
+        for ref in refs:
+            bento = self._hosts.bento(ref)
+            if bento is not None and can_count(bento):
+                for socket in sockets.get(ref, ()):
+                    found.update(ask_counts(ref, Path(socket)))
+        return found
 
     def tick(self) -> None:
         """Replace hosts that ended or hang, and the gateway; to be called about twice a second.

@@ -7,9 +7,11 @@ saves the client is still a failure of the chosen version.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from threading import Lock
@@ -47,6 +49,7 @@ class Incident:
         flags: The gateway's, such as `UF`, `UC`, `UT`; `-` for none.
         id: The gateway's own id of the request.
         user: What keeps the user with a version; empty without.
+        ended: When it was over, UTC; None when that is not known.
     """
 
     at: datetime
@@ -59,6 +62,15 @@ class Incident:
     flags: str
     id: str
     user: str
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a log has been read: its inode, and the bytes that were taken of it."""
+
+    inode: int = 0
+    offset: int = 0
 
 
 class FailureLog:
@@ -73,8 +85,7 @@ class FailureLog:
         self._path = path
         self._second_try_seconds = second_try_seconds
         self._lock = Lock()
-        self._inode = 0
-        self._offset = 0
+        self._place = Place()
         self._seen: list[Incident] = []
 
     def incidents(self) -> list[Incident]:
@@ -83,10 +94,15 @@ class FailureLog:
         The gateway writes its lines every 0.2 s.
         """
         with self._lock:
-            found = (read_incident(line, self._second_try_seconds) for line in self._new_lines())
-            self._seen.extend(one for one in found if one is not None)
+            lines, self._place = read_on(self._path, self._place)
+            self._seen.extend(self._read(lines))
             del self._seen[:-_KEPT]
             return list(self._seen)
+
+    def since(self, place: Place, model: str) -> tuple[list[Incident], Place]:
+        """A model's incidents after a place, in the log's order, and the place up to which they go."""
+        lines, place = read_on(self._path, place)
+        return self._read(line for line in lines if f'"{Purpose.JUDGED} {model} ' in line), place
 
     def count(self, ref: VersionRef, since: datetime | None = None) -> int:
         """How many judged requests a version has failed."""
@@ -95,36 +111,56 @@ class FailureLog:
             for one in self.incidents()
         )
 
-    def _new_lines(self) -> Iterator[str]:
-        try:
-            current = self._path.stat()
-        except OSError:
-            current = None
-        if current is not None and current.st_ino == self._inode and current.st_size >= self._offset:
-            yield from self._read(self._path)
-            return
-        # The log was renamed: first the rest of the old one, then the new one from its beginning.
-        old = self._path.with_name(f"{self._path.name}.1")
-        try:
-            if self._inode == 0 or old.stat().st_ino == self._inode:
-                yield from self._read(old)
-        except OSError:
-            pass
-        if current is not None:
-            self._inode, self._offset = current.st_ino, 0
-            yield from self._read(self._path)
+    def _read(self, lines: Iterable[str]) -> list[Incident]:
+        found = (read_incident(line, self._second_try_seconds) for line in lines)
+        return [one for one in found if one is not None]
 
-    def _read(self, path: Path) -> Iterator[str]:
-        try:
-            with path.open("rb") as log:
-                log.seek(self._offset)
-                for line in log:
-                    if not line.endswith(b"\n"):
-                        return  # the gateway has not written the rest of it yet
-                    self._offset += len(line)
-                    yield line.decode(errors="replace")
-        except OSError:
-            return
+
+def read_on(path: Path, place: Place) -> tuple[list[str], Place]:
+    """The whole lines of a log after a place, and the place after them; those of its predecessor `NAME.1` first.
+
+    A place in a file that is neither of the two any more is as good as none: all there is comes then.
+    """
+    current = _inode(path)
+    if current == 0 or current != place.inode or _size(path) < place.offset:
+        old = path.with_name(f"{path.name}.1")
+        before: list[str] = []
+        # The log was renamed: first the rest of the old one, then the new one from its beginning.
+        if _inode(old) not in (0, current) and place.inode in (0, _inode(old)):
+            before, place = _lines(old, Place(_inode(old), place.offset))
+        if current == 0:
+            return before, place
+        after, place = _lines(path, Place(current))
+        return before + after, place
+    return _lines(path, place)
+
+
+def _lines(path: Path, place: Place) -> tuple[list[str], Place]:
+    lines, offset = [], place.offset
+    with suppress(OSError), path.open("rb") as log:
+        if os.fstat(log.fileno()).st_ino != place.inode:
+            return [], place  # it was renamed just now, and is found under its new name the next time
+        log.seek(offset)
+        for line in log:
+            if not line.endswith(b"\n"):
+                break  # the gateway has not written the rest of it yet
+            offset += len(line)
+            lines.append(line.decode(errors="replace"))
+    return lines, Place(place.inode, offset)
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def read_incident(line: str, second_try_seconds: float) -> Incident | None:
@@ -154,8 +190,9 @@ def _incident(data: dict[str, Any], arms: Arms, chosen: VersionRef, second_try_s
         took = float(data.get("milliseconds") or 0) / 1000
         is_contested = sum(weight > 0 for weight in arms.weights.values()) > 1
         outcome = Outcome.SLOW if is_contested and took >= second_try_seconds else Outcome.FAILED
+    at = datetime.fromtimestamp(float(data["time"]), UTC)
     return Incident(
-        at=datetime.fromtimestamp(float(data["time"]), UTC),
+        at=at,
         arms=arms,
         chosen=chosen,
         answered=answered,
@@ -165,4 +202,5 @@ def _incident(data: dict[str, Any], arms: Arms, chosen: VersionRef, second_try_s
         flags=flags,
         id=str(data.get("id") or ""),
         user=str(data.get("user") or ""),
+        ended=at + timedelta(milliseconds=float(data.get("milliseconds") or 0)),
     )

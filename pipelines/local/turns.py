@@ -31,6 +31,7 @@ class Job:
         after: What it leads to, once decided.
         is_committed: Whether the traffic is being moved: then nothing stops it any more.
         stopper: Why it must stop, once it must.
+        gives_way: Whether it takes nobody's turn away, though it is a rollback.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Job:
     after: Deployment | None = None
     is_committed: bool = False
     stopper: TurnoutError | None = field(default=None, repr=False)
+    gives_way: bool = False
 
     @property
     def title(self) -> str:
@@ -96,7 +98,7 @@ class Turns:
         with self._changed:
             while (holder := self._holders.get(job.model)) is not None:
                 self._check(job)
-                if job.verb == "rollback" and holder.verb != "rollback":
+                if job.verb == "rollback" and holder.verb != "rollback" and not job.gives_way:
                     if not holder.is_committed:
                         return self._oust(holder, job)
                 elif not wait and holder.verb != RECOVERY:

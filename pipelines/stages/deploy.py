@@ -26,6 +26,7 @@ class DeployOptions:
         forced: The reason to deploy in spite of gates or a quarantine; None without `--force`.
         is_waiting: Whether to wait for another operator.
         is_dry: Whether only to say what would be done.
+        is_judged: Whether the daemon may ramp, promote and roll back by itself, when the project file lets it.
 
     Raises:
         BadInput: options that exclude each other, or an impossible share.
@@ -38,6 +39,7 @@ class DeployOptions:
     forced: str | None = None
     is_waiting: bool = False
     is_dry: bool = False
+    is_judged: bool = True
 
     def __post_init__(self) -> None:
         if isinstance(self.share, int) and not 1 <= self.share <= 100:
@@ -83,5 +85,6 @@ def deploy(
         "reason": options.forced or "",
         "wait": options.is_waiting,
         "dry_run": options.is_dry,
+        **({} if options.is_judged else {"judge": False}),
     }
     return ref, control.operator.operate("deploy", spec.model, arguments, each_once(reporter.step))

@@ -43,6 +43,7 @@ class Rollout:
         max_shift: How far the answers' distribution may lie from the stable version's, as total variation.
         on_shift: What happens when it lies further off.
         latency_ms: Above how many milliseconds inside the host an answer is slow; None for the stable version's p95.
+        judge: Whether the daemon ramps, promotes and rolls back by itself.
     """
 
     steps: tuple[int, ...] = (10, 25, 50, 100)
@@ -61,6 +62,7 @@ class Rollout:
     max_shift: float = 0.1
     on_shift: Literal["hold", "rollback"] = "hold"
     latency_ms: float | None = None
+    judge: bool = True
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in zip(self.steps, self.steps[1:], strict=False))

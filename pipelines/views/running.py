@@ -128,6 +128,8 @@ def model_blocks(name: str, entry: Mapping[str, Any]) -> list[Block]:
     blocks += [split] if split else []
     blocks += [_table(versions)] if versions else []
     facts = deployment_facts(entry)
+    if entry.get("rollout"):
+        facts.insert(0, ("rollout", rollout_text(entry["rollout"])))
     return [*blocks, Facts(facts)] if facts else blocks
 
 
@@ -145,6 +147,11 @@ def deployment_facts(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     if entry.get("bake_until"):
         facts.append(("baking until", f"{_moment(entry['bake_until'])} UTC"))
     return [*facts, *(("quarantined", f"{ref}: {reason}") for ref, reason in (entry.get("quarantined") or {}).items())]
+
+
+def rollout_text(rollout: Mapping[str, Any]) -> str:
+    """What the judge says of it."""
+    return f"{str(rollout.get('state', '')).replace('_', ' ')}: {rollout.get('reason', '')}"
 
 
 def operation_text(operation: Mapping[str, Any]) -> str:

@@ -179,7 +179,7 @@ def running_line(root: Path, versions: int = 3, settings: str = "") -> Iterator[
     Args:
         root: Its folder.
         versions: How many good versions it has.
-        settings: Lines for `[tool.turnout.models.digits.rollout]`.
+        settings: Lines for `[tool.turnout.models.digits.rollout]`; nothing is judged unless they say `judge = true`.
     """
     line = make_line(root, versions, settings)
     try:
@@ -193,6 +193,9 @@ def make_line(root: Path, versions: int = 3, settings: str = "") -> RunningLine:
     """The project of `running_line`, before anything is started."""
     root.mkdir(parents=True, exist_ok=True)
     port = free_port()
+    if "judge" not in settings:
+        # Here a person operates: the judge must not be quicker.
+        settings += "\njudge = false"
     (root / "pyproject.toml").write_text(
         f"[tool.turnout]\nport = {port}\n"
         '[tool.turnout.models.digits]\ntrain = "train.ipynb"\nvalidate = "validate.ipynb"\n'

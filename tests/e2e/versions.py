@@ -36,6 +36,9 @@ async def _moody(self, scope, receive, send):
         await send({{"type": "http.response.body", "body": b"no"}})
     elif mood == "hang":
         await asyncio.sleep(3600)
+    elif mood == "tenth" and __import__("random").random() < 0.1:
+        await send({{"type": "http.response.start", "status": 503, "headers": [(b"content-length", b"2")]}})
+        await send({{"type": "http.response.body", "body": b"no"}})
     elif mood == "reset":
         raise RuntimeError("no answer")
     elif mood == "die":
@@ -45,6 +48,25 @@ async def _moody(self, scope, receive, send):
 
 
 HotPath.__call__ = _moody
+"""
+
+_SLOW = """
+_quick = Replica.load
+
+
+def _load_slowly(self):
+    predictor = _quick(self)
+    predict = type(predictor).predict
+
+    def predict_slowly(self, *arguments, **more):
+        __import__("time").sleep(0.02)
+        return predict(self, *arguments, **more)
+
+    type(predictor).predict = predict_slowly
+    return predictor
+
+
+Replica.load = _load_slowly
 """
 
 # Each request shall come by the hot path, where the mood is.
@@ -71,7 +93,8 @@ class Shelf:
 
         Args:
             number: Its number.
-            kind: `good`; `crashes` at its start; `never_ready`; `nan`, which answers that; `moody`, see `mood`.
+            kind: `good`; `crashes` at its start; `never_ready`; `nan`, which answers that; `slow`, which takes 20 ms;
+                `shifted`, which says something else; `moody`, see `mood`.
             model: Its model.
             is_passed: Whether its gates passed.
         """
@@ -84,6 +107,10 @@ class Shelf:
         elif kind == "moody":
             _append(folder / "pipelines" / "serving" / "hotpath.py", _ON_DEMAND.format(path=str(self._mood(ref))))
             _append(folder / "pipelines" / "serving" / "shortcut.py", _NO_SHORTCUT)
+        elif kind == "slow":
+            _append(folder / "pipelines" / "serving" / "replica.py", _SLOW)
+        elif kind == "shifted":
+            _change_weights(folder / "model" / "model.onnx", lambda old: old[:, ::-1].copy())
         elif kind == "nan":
             _change_weights(folder / "model" / "model.onnx", lambda old: np.full_like(old, np.nan))
         self.catalogue.put(Bento(ref, str(folder), bento_digest(folder), is_passed=is_passed, memory_mb=70.0))
@@ -94,7 +121,10 @@ class Shelf:
         return VersionRef("digits", number)
 
     def mood(self, ref: VersionRef, mood: str) -> None:
-        """From now on a moody version answers `503`, does `hang`, `reset`, `die`; an empty mood is a good one."""
+        """From now on a moody version answers `503`, or that to a `tenth` of the requests, does `hang`, `reset`, `die`.
+
+        An empty mood is a good one.
+        """
         written = self._mood(ref).with_suffix(".new")
         written.write_text(mood)
         written.replace(self._mood(ref))

@@ -176,6 +176,12 @@ class HostSupervisor:
                 for ref, one in self._versions.items()
             }
 
+    def bento(self, ref: VersionRef) -> Bento | None:
+        """What the hosts of a version serve; None for one that has none."""
+        with self._lock:
+            version = self._versions.get(ref)
+            return version.bento if version is not None else None
+
     def instances(self) -> set[str]:
         """The instance ids of all hosts."""
         with self._lock:

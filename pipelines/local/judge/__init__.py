@@ -1,0 +1,1 @@
+"""The judge of canaries: what it sees, what it keeps, and what it does."""

@@ -1,0 +1,253 @@
+"""The daemon's part that judges: it looks at each rollout about once a second, and does what the evidence says."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pipelines.errors import BadInput, TurnoutError
+from pipelines.local.engine import Engine, Request
+from pipelines.local.judge.book import Book, Case
+from pipelines.local.judge.sources import Sources
+from pipelines.local.judge.watching import Pair, Position, Watch
+from pipelines.local.rooms import Room
+from pipelines.local.upkeep import ACTOR
+from pipelines.policy.rollout import judge, replay
+from pipelines.policy.trial import baking, begin, moved
+from pipelines.values import Deployment, Phase, Rollout
+from pipelines.values.decisions import Decision, Move, Record
+from pipelines.values.evidence import Rules, Trial
+
+LOOK_SECONDS = 1.0
+
+_ENDED = {
+    Move.ROLLBACK: "rolled_back",
+    Move.ABORT: "called_off",
+}
+
+
+class Judge:
+    """Watches the rollouts of all models.
+
+    Args:
+        engine: Who carries out what is decided.
+        sources: Where to look.
+        book: Where the evidence is kept.
+        rollout: How a model's versions take over; raises TurnoutError.
+        monotonic: Seconds, for what lasts.
+        now: The time of the gateway's log, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        sources: Sources,
+        book: Book,
+        rollout: Callable[[str], Rollout],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._engine, self._sources, self._book, self._rollout = engine, sources, book, rollout
+        self._monotonic, self._now = monotonic, now
+        self._cases: dict[str, Case | None] = {}
+        self._watches: dict[str, tuple[Pair, str, Watch]] = {}
+
+    @property
+    def room(self) -> Room:
+        """The judge as a part of the daemon."""
+        return Room(
+            loops=((self.look, LOOK_SECONDS),),
+            questions={"decisions": self._decisions},
+            status=self._status,
+            close=self._book.close,
+        )
+
+    def look(self) -> None:
+        """Look at each model once. What fails for one does not keep the others from being judged.
+
+        Raises:
+            TurnoutError: the first of what failed.
+        """
+        failed: TurnoutError | None = None
+        for deployment in self._engine.journal.deployments():
+            try:
+                self._look_at(deployment)
+            except TurnoutError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    def _look_at(self, deployment: Deployment) -> None:
+        model = deployment.model
+        if model not in self._cases:
+            self._cases[model] = self._book.case(model)
+        if self._engine.turns.holder(model) is not None:
+            return
+        case = self._case(deployment)
+        if case is None or deployment.split is None:
+            self._rest(deployment)
+            return
+        split = deployment.split
+        share = split.weights.get(case.pair.candidate, 0) / 100
+        now = self._engine.clock.now()
+        before = moved(case.trial, share, now)
+        seen, position = self._watch(model, case).look(case.position, split.generation, share)
+        slow = case.rules.slow_ms if position.slow_seconds is None else position.slow_seconds * 1000
+        rules = Rules(case.rules.rollout, case.rules.by_user, slow)
+        after, decision = judge(rules, before, seen, now)
+        record = Record(rules, before, seen, now, decision)
+        said = _said(decision, after, case.said, now.isoformat())
+        is_news = decision.move is not Move.HOLD or decision.asks != bool(case.said.get("asks"))
+        # The evidence is on the disk before anything is done on its account: a daemon killed in between decides again.
+        case = Case(case.pair, rules, after, position, said)
+        self._book.keep(model, case, record if is_news else None)
+        self._cases[model] = case
+        self._act(deployment, decision)
+
+    def _case(self, deployment: Deployment) -> Case | None:
+        """The deployment's case, begun anew when it is another one; None when there is nothing to judge."""
+        model, candidate, champion, split = (
+            deployment.model,
+            deployment.candidate,
+            deployment.champion,
+            deployment.split,
+        )
+        phases: Mapping[Phase, str] = {Phase.CANARY: "canary", Phase.BAKING: "bake"}
+        kind = phases.get(deployment.phase)
+        if kind is None or candidate is None or champion is None or split is None or not self._is_judged(deployment):
+            return None
+        known = self._cases.get(model)
+        stable = str(champion) if split.weights.get(champion) else ""
+        if known is not None and _names(known.trial) == (deployment.rollout, kind, str(candidate), stable):
+            return known
+        rollout = self._rollout(model)
+        latency = rollout.latency_ms
+        rules = Rules(rollout, by_user=split.sticky is not None, slow_ms=latency)
+        share, now = split.weights.get(candidate, 0) / 100, self._engine.clock.now()
+        if kind == "canary":
+            trial = begin(str(deployment.rollout), str(candidate), stable, share, now)
+        else:
+            is_its = known is not None and _names(known.trial)[::2] == (deployment.rollout, str(candidate))
+            earlier = known.trial if known is not None and is_its and known.trial.kind == "canary" else None
+            trial = baking(rules, earlier, str(deployment.rollout), str(candidate), stable, share, now)
+        position = Position(slow_seconds=None if latency is None else latency / 1000)
+        return Case(Pair(candidate, champion, split.generation), rules, trial, position, {})
+
+    def _is_judged(self, deployment: Deployment) -> bool:
+        if not self._rollout(deployment.model).judge:
+            return False
+        begun = self._engine.journal.operation(str(deployment.rollout))
+        return begun is None or begun.arguments.get("judge") is not False
+
+    def _watch(self, model: str, case: Case) -> Watch:
+        known = self._watches.get(model)
+        if known is None or known[:2] != (case.pair, case.trial.kind):
+            known = (case.pair, case.trial.kind, Watch(self._sources, case.pair, self._monotonic, self._now))
+            self._watches[model] = known
+        return known[2]
+
+    def _act(self, deployment: Deployment, decision: Decision) -> None:
+        verb, arguments = _operation(deployment, decision)
+        if not verb or deployment.split is None:
+            return
+        generation = deployment.split.generation
+        given = {
+            **arguments,
+            "reason": decision.reason,
+            "generation": generation,
+            "evidence": {"verdict": decision.verdict.value, "proven": decision.proven, **decision.evidence},
+        }
+        moment = f"{self._engine.clock.now().timestamp():.3f}"
+        request = Request(f"judge-{verb}-{generation}-{moment}", verb, deployment.model, given, ACTOR)
+        self._engine.operate(request)
+        ended = _ENDED.get(decision.move)
+        case = self._cases[deployment.model]
+        if ended is not None and case is not None:
+            self._end(deployment.model, case, ended, decision.reason)
+
+    def _rest(self, deployment: Deployment) -> None:
+        """Nothing is under judgement; of a rollout that was, it is said how it ended."""
+        case = self._cases.get(deployment.model)
+        if case is None or case.said.get("state") not in {"judging", "holding", "asking"}:
+            return
+        candidate = case.pair.candidate
+        if deployment.champion == candidate:
+            self._end(deployment.model, case, "promoted", f"{candidate} is the champion")
+        elif candidate in deployment.quarantined:
+            self._end(deployment.model, case, "rolled_back", deployment.quarantined[candidate])
+        else:
+            self._end(deployment.model, case, "called_off", f"{candidate} is not under way any more")
+
+    def _end(self, model: str, case: Case, state: str, reason: str) -> None:
+        since = self._engine.clock.now().isoformat()
+        said = {**case.said, "state": state, "reason": reason, "needed": None, "since": since, "asks": False}
+        self._cases[model] = case.with_(said=said)
+        self._watches.pop(model, None)
+        self._book.keep(model, case.with_(said=said))
+
+    def _status(self, model: str) -> dict[str, Any]:
+        case = self._cases.get(model)
+        return {"rollout": dict(case.said) if case is not None and case.said else None}
+
+    def _decisions(self, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+        model, limit = asked.get("model", ""), asked.get("limit", "20")
+        if not model or not limit.isdigit():
+            raise BadInput("whose decisions?", instead="a model, and a whole number as the limit")
+        found = self._book.decisions(model, int(limit))
+        return [{**record.as_dict(), "replayed": replay(record) == record.decision} for record in found]
+
+
+def _names(trial: Trial) -> tuple[str, str, str, str]:
+    return (trial.rollout, trial.kind, trial.candidate, trial.stable)
+
+
+def _operation(deployment: Deployment, decision: Decision) -> tuple[str, dict[str, Any]]:
+    """The verb that carries out a decision, and its arguments; the end of a bake comes by itself."""
+    candidate = str(deployment.candidate)
+    match decision.move:
+        case Move.RAMP:
+            return "deploy", {"ref": candidate, "share": decision.share}
+        case Move.PROMOTE:
+            return "promote", {"ref": candidate}
+        case Move.ROLLBACK:
+            return "rollback", {"quarantine": True}
+        case Move.ABORT:
+            return "undo", {}
+        case _:
+            return "", {}
+
+
+def _said(decision: Decision, trial: Trial, before: Mapping[str, Any], now: str) -> dict[str, Any]:
+    """What `status` shows of a rollout under judgement."""
+    exposed = trial.total.candidate or trial.total.candidate_failures
+    state = "asking" if decision.asks else ("judging" if exposed else "holding")
+    is_same = before.get("state") == state and before.get("step") == decision.share
+    evidence = decision.evidence
+    values = {name: stream["e_value"] for name, stream in _with_promotion(evidence)}
+    return {
+        "state": state,
+        "kind": trial.kind,
+        "candidate": trial.candidate,
+        "step": decision.share,
+        "share": round(trial.share * 100),
+        "verdict": decision.verdict.value,
+        "reason": decision.reason,
+        "asks": decision.asks,
+        "needed": asdict(decision.needed) if decision.needed else None,
+        "e_harm": {name: values[name] for name in evidence["streams"]},
+        "e_promotion": evidence["promotion"]["e_value"],
+        "log_e_values": {name: math.log(max(value, 1e-300)) for name, value in values.items()},
+        "requests": trial.total.candidate,
+        "failures": trial.total.candidate_failures,
+        "stable_requests": trial.total.stable,
+        "stable_failures": trial.total.stable_failures,
+        "since": before["since"] if is_same else now,
+    }
+
+
+def _with_promotion(evidence: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    return [*evidence["streams"].items(), ("promotion", evidence["promotion"])]

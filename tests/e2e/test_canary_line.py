@@ -1,0 +1,122 @@
+"""Rollouts that end by themselves, with real hosts, a real gateway and real load."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.running import RunningLine, running_line, wait_until
+
+SETTINGS = """
+judge = true
+steps = [20, 50, 100]
+min_requests = 20
+min_minutes = 0.01
+bake_minutes = 30
+on_shift = "rollback"
+"""
+GENTLE: dict[str, Any] = {"kept": 4, "fresh": 0, "slow": 0, "pause_seconds": 0.005}
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[RunningLine]:
+    """A judged project whose first version serves."""
+    with running_line(tmp_path / "project", versions=1, settings=SETTINGS) as made:
+        made.deploy(1)
+        yield made
+
+
+def rollout(line: RunningLine) -> dict[str, Any]:
+    """What the status says of the rollout."""
+    found: dict[str, Any] = line.entry()["rollout"] or {}
+    return found
+
+
+def is_in(line: RunningLine, phase: str) -> bool:
+    """Whether the model is in this phase."""
+    return bool(line.entry()["phase"] == phase)
+
+
+def last(line: RunningLine, action: str) -> dict[str, Any]:
+    """The latest event of this kind."""
+    events = line.control.operator.history("digits")
+    return dict(next(event for event in events if event["action"] == action))
+
+
+@pytest.mark.parametrize(
+    ("kind", "mood", "said"),
+    [
+        ("moody", "tenth", "too many failures"),
+        ("moody", "503", "too many failures|failed at each of its first"),
+        ("slow", "", "too many slow answers"),
+        ("shifted", "", "answers differently"),
+    ],
+)
+def test_a_bad_canary_is_rolled_back_by_itself(
+    line: RunningLine, tmp_path: Path, kind: str, mood: str, said: str
+) -> None:
+    """Nobody is asked, the reason is told, the evidence is in the history, and no client sees a failure."""
+    ref = line.shelf.add(2, kind)
+    with line.load(tmp_path, **GENTLE) as load:
+        load.wait_for_more(400)
+        begun = time.monotonic()
+        line.deploy(2, share=20)
+        line.shelf.mood(ref, mood)
+        wait_until(lambda: is_in(line, "live"), "the rollback", 60)
+        took = time.monotonic() - begun
+    found = rollout(line)
+    print(f"{kind} {mood}: {took:.1f} s, {found['requests']} requests, {found['failures']} of them failed")  # noqa: T201
+    assert line.weights() == {"digits@1": 100}
+    assert any(words in found["reason"] for words in said.split("|")), found["reason"]
+    assert "digits@2" in line.entry()["quarantined"]
+    event = last(line, "rollback")
+    assert event["evidence"]["judge"]["verdict"] == "FAIL"
+    assert event["reason"] == found["reason"]
+    assert all(one["replayed"] for one in line.control.operator.ask("decisions", model="digits"))
+
+
+def test_a_good_canary_is_promoted_by_itself_and_an_idle_one_is_not(line: RunningLine, tmp_path: Path) -> None:
+    """Without traffic it holds; with a few hundred good answers it is ramped and promoted, across a killed daemon."""
+    line.shelf.add(2)
+    line.deploy(2, share=20)
+    wait_until(lambda: rollout(line).get("state") == "holding", "a first look")
+    time.sleep(3)
+    assert line.weights() == {"digits@1": 80, "digits@2": 20}
+    with line.load(tmp_path, **GENTLE) as load:
+        wait_until(lambda: rollout(line)["requests"] > 50, "evidence", 60)
+        line.kill("daemon")
+        wait_until(lambda: rollout(line)["requests"] > 50, "the evidence that was kept", 60)
+        wait_until(lambda: is_in(line, "baking"), "the promotion", 90)
+        load.wait_for_more(10, version=2)
+    promoted = last(line, "promote")
+    judged = promoted["evidence"]["judge"]
+    assert judged["verdict"] == "PASS"
+    assert 300 <= judged["exposure"]["candidate"] <= 2000
+    assert load.log.failed == 0
+
+
+def test_a_canary_whose_process_dies_is_never_promoted(line: RunningLine, tmp_path: Path) -> None:
+    """Its host ends under load: it is rolled back, though the gateway saved each request."""
+    line.shelf.add(2)
+    with line.load(tmp_path, **GENTLE):
+        line.deploy(2, share=20)
+        wait_until(lambda: rollout(line).get("requests", 0) > 0, "evidence")
+        victim = max(line.processes("host"), key=lambda process: process.create_time())
+        victim.kill()
+        wait_until(lambda: is_in(line, "live"), "the rollback", 60)
+    assert "digits@2" in line.entry()["quarantined"]
+
+
+def test_nobody_judges_where_nobody_shall(line: RunningLine, tmp_path: Path) -> None:
+    """`--no-judge` leaves a rollout to a person, however bad the canary."""
+    ref = line.shelf.add(2, "moody")
+    with line.load(tmp_path, **GENTLE) as load:
+        line.turnout("deploy", "digits@2", "--canary", "20", "--no-judge")
+        line.shelf.mood(ref, "503")
+        load.wait_for_more(1000)
+    assert line.weights() == {"digits@1": 80, "digits@2": 20}
+    assert rollout(line) == {}

@@ -1,0 +1,104 @@
+"""What the judge keeps and sees: nothing is counted twice, nothing is lost when its daemon ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pipelines.local.counts import ArmCounts, HostCounts
+from pipelines.local.judge.book import Book, Case
+from pipelines.local.judge.watching import Pair, Position, Watch
+from pipelines.local.telemetry import Incident, Place
+from pipelines.policy.rollout import judge, replay
+from pipelines.policy.trial import begin
+from pipelines.values import HostHealth, VersionRef
+from pipelines.values.decisions import Record
+from pipelines.values.evidence import Rules
+from tests.local.memory_target import BEGINNING
+
+STABLE, CANARY = VersionRef("digits", 1), VersionRef("digits", 2)
+PAIR = Pair(CANARY, STABLE, 3)
+
+
+class Traffic:
+    """Sources whose figures are set by hand."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+        self.instance = "host-a"
+        self.restarts = {STABLE: 0, CANARY: 0}
+        self.ready = {STABLE, CANARY}
+
+    def health(self) -> Mapping[VersionRef, HostHealth]:
+        """Both versions."""
+        return {
+            ref: HostHealth("ready" if ref in self.ready else "unhealthy", 1, 1, BEGINNING, count)
+            for ref, count in self.restarts.items()
+        }
+
+    def counts(self, refs: Iterable[VersionRef]) -> Mapping[str, HostCounts]:
+        """One host of the candidate, which also counted under an earlier split."""
+        assert set(refs) == {STABLE, CANARY}
+        return {self.instance: HostCounts(CANARY, {2: ArmCounts(500), 3: ArmCounts(self.answered)})}
+
+    def incidents(self, place: Place, model: str) -> tuple[list[Incident], Place]:
+        """Nothing went wrong."""
+        assert model == "digits"
+        return [], place
+
+
+def test_each_answer_counts_once_whatever_ends_in_between() -> None:
+    """Answers are those since the position, also after a new daemon and a new host process; those before never."""
+    traffic, clock = Traffic(), [0.0]
+
+    def new() -> Watch:
+        return Watch(traffic, PAIR, lambda: clock[0], lambda: clock[0])
+
+    watch, position, total = new(), Position(), 0
+    for step in range(9):
+        clock[0] += 1
+        traffic.answered += 10
+        if step == 3:
+            position, watch = Position.from_dict(position.as_dict()), new()
+        seen, position = watch.look(position, 3, 0.1)
+        total += seen.candidate_requests
+    assert total == traffic.answered - 10
+    traffic.instance, traffic.answered = "host-b", 7
+    for _ in range(2):
+        seen, position = watch.look(position, 3, 0.1)
+        total += seen.candidate_requests
+    assert total == 90 + 7
+
+
+def test_a_process_that_ends_alone_is_a_reason_and_one_that_ends_with_the_other_is_not() -> None:
+    """What befalls both versions is the machine."""
+    for both, expected in ((False, True), (True, False)):
+        traffic, clock = Traffic(), [0.0]
+        watch, position = Watch(traffic, PAIR, lambda clock=clock: clock[0], lambda: 0.0), Position()
+        _, position = watch.look(position, 3, 0.1)
+        traffic.restarts = {STABLE: int(both), CANARY: 1}
+        stops = []
+        for _ in range(3):
+            clock[0] += 1
+            seen, position = watch.look(position, 3, 0.1)
+            stops.append(seen.stop)
+        assert any(stops) is expected
+
+
+def test_what_was_decided_is_decided_again_from_the_record(tmp_path: Path) -> None:
+    """Evidence and decision come back from the disk as they were, and the record leads to the same decision."""
+    rules, trial = Rules(), begin("r", str(CANARY), str(STABLE), 0.1, BEGINNING)
+    watch = Watch(Traffic(), PAIR, lambda: 0.0, lambda: 0.0)
+    seen, position = watch.look(Position(), 3, 0.1)
+    after, decision = judge(rules, trial, seen, BEGINNING)
+    record = Record(rules, trial, seen, BEGINNING, decision)
+    case = Case(PAIR, rules, after, position, {"state": "judging"})
+    book = Book(tmp_path / "evidence.db")
+    book.keep("digits", case, record)
+    book.close()
+    again = Book(tmp_path / "evidence.db")
+    assert again.case("digits") == case
+    (found,) = again.decisions("digits")
+    assert found == record
+    assert replay(found) == decision
+    again.close()
