@@ -5,7 +5,7 @@ A method succeeds whole, or raises a TurnoutError and leaves all as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from pipelines.values import (
     Alias,
     Bento,
+    Captured,
     Digested,
     Evidence,
     GateReport,
@@ -448,6 +449,16 @@ class Catalogue(Protocol):
         """The numbers of a model's packaged versions, rising."""
 
 
+class Captures(Protocol):
+    """What hosts have kept of requests and answers."""
+
+    def versions(self, model: str) -> list[VersionRef]:
+        """Those of which something was kept, rising."""
+
+    def read(self, ref: VersionRef) -> Iterator[Captured]:
+        """All that was kept of a version, the oldest first; none of one that kept nothing."""
+
+
 class Operator(Protocol):
     """Who carries out what changes the running versions: one for each project, whoever asks."""
 
@@ -603,6 +614,7 @@ class Ports:
 __all__ = [
     "Alias",
     "Attempt",
+    "Captures",
     "Catalogue",
     "CellProgress",
     "Clock",

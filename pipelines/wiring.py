@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipelines.adapters.templates import DrainTemplates
     from pipelines.adapters.warm.client import WarmKernels
     from pipelines.crews import Crew, Notes
+    from pipelines.local.captures.folder import CaptureFolder
     from pipelines.local.daemon import Parts
     from pipelines.local.engine import Engine
     from pipelines.local.logs import LogFiles
@@ -256,6 +257,13 @@ def sweep_list(path: Path) -> list[dict[str, str]]:
     from pipelines.adapters.sweep_lists import read_runs
 
     return read_runs(path)
+
+
+def local_captures(state: Path) -> CaptureFolder:
+    """What the project's hosts have kept of requests and answers."""
+    from pipelines.local.captures.folder import CaptureFolder
+
+    return CaptureFolder(state / "captures")
 
 
 def local_logs(state: Path) -> LogFiles:

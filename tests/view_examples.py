@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import NoSuchVersion
+from pipelines.policy.comparing import Pair, disagreement
 from pipelines.policy.differences import Change, Compared, compare, compare_cells
+from pipelines.stages.compare import Comparison
 from pipelines.stages.diff import Difference
 from pipelines.stages.logs import Summary
 from pipelines.stages.monitor import Seen
@@ -42,6 +44,7 @@ from pipelines.views import (
     AlertsTestView,
     AlertsView,
     CacheView,
+    CompareView,
     DeploymentView,
     DiffView,
     DoctorView,
@@ -143,7 +146,15 @@ def examples(word: str) -> dict[type[View], View]:
             ]
         ),
     ]
+    shown.append(compared(word))
     return {type(view): view for view in shown}
+
+
+def compared(word: str) -> CompareView:
+    """Two versions that disagree in one row of four."""
+    rows = [(f"r{number}", {"age": 30 + number, "job": word}, "good") for number in range(4)]
+    pairs = [Pair(name, 0, inputs, said, "bad" if name == "r2" else said) for name, inputs, said in rows]
+    return CompareView(Comparison(VersionRef("digits", 2), VersionRef("digits", 3), disagreement(pairs), 4, 1))
 
 
 def versions(word: str) -> list[ModelVersion]:

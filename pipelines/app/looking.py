@@ -87,6 +87,22 @@ class Looking(AppBase):
                 show(self.monitor(model))
                 sleep(pause)
 
+    def compare(
+        self, left: VersionSpec, right: VersionSpec, *, since: str | None = None, tolerance: float | None = None
+    ) -> views.View:
+        """Where two versions that got the same requests disagree; see `stages.compare`. No daemon is needed for it."""
+        from datetime import datetime
+
+        from pipelines.stages.compare import compare
+        from pipelines.values.moments import read_moment
+        from pipelines.views import CompareView
+        from pipelines.wiring import local_captures
+
+        self.place.check(left.model)
+        after = read_moment(since, datetime.now().astimezone()) if since else None
+        captures = local_captures(self.place.state)
+        return CompareView(compare(left, right, self.control, captures, since=after, tolerance=tolerance))
+
     def history(self, model: str) -> views.View:
         """What happened to a model."""
         from pipelines.views import HistoryView

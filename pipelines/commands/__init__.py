@@ -17,6 +17,7 @@ ORDER = (
     "sweep",
     "status",
     "monitor",
+    "compare",
     "logs",
     "history",
     "alerts",

@@ -39,6 +39,19 @@ def logs(session: Session, /, ref: VersionSpec | None, follow: bool, summary: bo
 
 
 @main_group.command()
+@click.argument("left", type=REF, metavar="REF")
+@click.argument("right", type=REF, metavar="REF")
+@click.option("--since", metavar="WHEN", help='Requests not before: 10m, 2h, "yesterday 14:00", 2026-01-31.')
+@click.option("--tolerance", type=float, metavar="NUMBER", help="By how much numbers may differ and still agree.")
+@SESSION
+def compare(
+    session: Session, left: VersionSpec, right: VersionSpec, since: str | None, tolerance: float | None
+) -> View:
+    """Show where two versions that got the same requests disagree."""
+    return session.app.compare(left, right, since=since, tolerance=tolerance)
+
+
+@main_group.command()
 @click.argument("model")
 @SESSION
 def history(session: Session, model: str) -> View:

@@ -3,6 +3,7 @@
 from pipelines.views.alerts import AlertsTestView, AlertsView
 from pipelines.views.base import View
 from pipelines.views.caching import CacheView, ExplainView, VerifyView
+from pipelines.views.compare import CompareView
 from pipelines.views.diff import DiffView
 from pipelines.views.doctor import DoctorView
 from pipelines.views.history import HistoryView
@@ -20,6 +21,7 @@ __all__ = [
     "AlertsTestView",
     "AlertsView",
     "CacheView",
+    "CompareView",
     "DeploymentView",
     "DiffView",
     "DoctorView",

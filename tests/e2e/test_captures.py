@@ -77,3 +77,14 @@ def test_pandas_reads_a_version_in_one_line(line: RunningLine) -> None:
     table = pd.concat(pd.read_json(path, lines=True) for path in sorted(folder.glob("*.jsonl")))
     assert list(table.columns) == ["id", "request_id", "time", "version", "arm", "outputs", "inputs"]
     assert len(table) == len(kept(line, 1))
+
+
+def test_a_shadow_is_compared_with_the_live_version(line: RunningLine) -> None:
+    """Equal models agree in every row that both have answered, in the command as it is typed."""
+    asked = ask(line, 10, seed=5)
+    wait_until(lambda: set(asked) <= {one.id for one in kept(line, 2)}, "the captures of the copies")
+    wait_until(lambda: set(asked) <= {one.id for one in kept(line, 1)}, "the captures")
+    found = line.turnout("compare", "digits@1", "digits@2", "--json").document
+    assert found["requests"] >= 10
+    assert found["disagree"]["total"] == found["requests"]
+    assert found["disagree"]["count"] == 0
