@@ -195,7 +195,7 @@ def make_line(root: Path, versions: int = 3, settings: str = "") -> RunningLine:
     port = free_port()
     if "judge" not in settings:
         # Here a person operates: the judge must not be quicker.
-        settings += "\njudge = false"
+        settings = f"judge = false\n{settings}"
     (root / "pyproject.toml").write_text(
         f"[tool.turnout]\nport = {port}\n"
         '[tool.turnout.models.digits]\ntrain = "train.ipynb"\nvalidate = "validate.ipynb"\n'
