@@ -25,6 +25,8 @@ from pipelines.values import WARMUP_NAME, ServingMeasure
 REQUESTS = 300
 """How many one-row requests a percentile rests on."""
 START_DEADLINE_SECONDS = 180.0
+_HOST = "pipelines.serving.host"
+_TETHERED = Path(__file__).with_name("tethered.py")
 _SLOWEST_RUN_SECONDS = 60.0
 _ANSWER_SECONDS = 60.0
 _POLL_SECONDS = 0.01
@@ -80,10 +82,10 @@ def _running(sources: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes]
         with log.open("wb") as output:
             began = time.perf_counter()
             host = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "pipelines.serving.host", "--bento", str(sources), "--uds", str(address)],
+                [sys.executable, "-P", str(_TETHERED), _HOST, "--bento", str(sources), "--uds", str(address)],
                 cwd=sources,
                 env=clean_environment({"PYTHONPATH": str(sources)}),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # its end tells the host that nobody measures any more
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

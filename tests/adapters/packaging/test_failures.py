@@ -176,3 +176,22 @@ def test_an_ended_command_takes_its_worker_along(credit: Project, tmp_path: Path
 
     BentoPackager(state, tmp_path).package(credit.logged.job(), lambda _: None)
     assert not [path for path in left_over(state) if path.startswith("tmp/")]
+
+
+def test_an_ended_measurement_takes_its_host_along(credit: Project) -> None:
+    """Killed while a host runs: that ends too. Left alone it would hold its memory for ever."""
+    code = (
+        "import json, sys; from pathlib import Path; from pipelines.adapters.packaging import BentoPackager\n"
+        "from pipelines.values import PackageRecord\n"
+        "state = Path(sys.argv[1])\n"
+        "BentoPackager(state, state.parent).measure(PackageRecord.from_dict(json.loads(sys.argv[2])))"
+    )
+    command = [sys.executable, "-c", code, str(credit.state), json.dumps(credit.record.as_dict())]
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        hosts: list[psutil.Process] = []
+        while not hosts:
+            assert process.poll() is None
+            hosts = psutil.Process(process.pid).children()
+        process.kill()
+    for host in hosts:
+        host.wait(timeout=60)
