@@ -23,7 +23,7 @@ _OTHERS = 4
 """Comparisons that share `alpha_others`: slow and wrong answers, pairs, shift."""
 _FAULT = {
     Stream.FAILURES: "failures",
-    Stream.SLOW: "slow answers",
+    Stream.SLOW: "stretches of mostly slow answers",
     Stream.WRONG: "wrong answers",
     Stream.PAIRS: "answers that it alone gets wrong",
 }

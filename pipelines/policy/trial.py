@@ -19,6 +19,8 @@ MOST_USERS = 20_000
 """Users whose failure is remembered; beyond them nothing is evidence any more, and a person has to decide."""
 _FEW = 5
 """Fewer answers of a version than this wait for the next: a block of one candidate's answer tells little."""
+_STRETCH = 10
+"""So many answers of each version tell whether it was slow for a while."""
 
 
 def begin(rollout: str, candidate: str, stable: str, share: float, now: Moment) -> Trial:
@@ -153,7 +155,7 @@ def _one_a_user(rules: Rules, trial: Trial, failures: Iterable[Failure]) -> tupl
 
 
 def _quality(rules: Rules, trial: Trial, seen: Seen) -> Trial:
-    slow, measured = _blocks(trial.slow, (*trial.measured, *seen.slow), rules.rollout.max_relative_risk)
+    slow, measured = _stretches(trial.slow, (*trial.measured, *seen.slow), rules.rollout.max_relative_risk)
     wrong, labelled = _blocks(trial.wrong, (*trial.labelled, *seen.labelled), 1.0)
     return trial.with_(
         slow=slow,
@@ -165,6 +167,28 @@ def _quality(rules: Rules, trial: Trial, seen: Seen) -> Trial:
     )
 
 
+def _stretches(wealth: Wealth, outcomes: tuple[Outcomes, ...], tolerated: float) -> tuple[Wealth, tuple[Outcomes, ...]]:
+    """Bets on whose the next stretch of time is in which most answers were slow.
+
+    Slow answers come in bursts: a process that waits for a core is late with all it has at hand. Counted one by one, a
+    single burst would be evidence against either of two identical versions. So a stretch counts once, for a version
+    more than half of whose answers in it were slow; both versions have the same stretches.
+    """
+    together = _together(outcomes)
+    for block in [block for block in together if min(block.candidate, block.stable) >= _STRETCH]:
+        ours, theirs = 2 * block.candidate_faults > block.candidate, 2 * block.stable_faults > block.stable
+        wealth = harmed(wealth, 0.5, int(ours), int(theirs), tolerated)
+    return wealth, tuple(block for block in together if min(block.candidate, block.stable) < _STRETCH)
+
+
+def _together(outcomes: Iterable[Outcomes]) -> list[Outcomes]:
+    """Those of one share as one."""
+    together: dict[float, Outcomes] = {}
+    for one in outcomes:
+        together[one.share] = together[one.share].plus(one) if one.share in together else one
+    return list(together.values())
+
+
 def _blocks(wealth: Wealth, outcomes: tuple[Outcomes, ...], tolerated: float) -> tuple[Wealth, tuple[Outcomes, ...]]:
     """Bets on whose the faults are among as many answers of each version as there happen to be.
 
@@ -172,11 +196,8 @@ def _blocks(wealth: Wealth, outcomes: tuple[Outcomes, ...], tolerated: float) ->
     labelled. The faults then follow a hypergeometric law, which is narrower than the binomial law that is bet on, and a
     bettor's wealth is convex: such bets gain no more than they would there (W. Hoeffding, JASA 58 (1963), theorem 4).
     """
-    together: dict[float, Outcomes] = {}
-    for one in outcomes:
-        together[one.share] = together[one.share].plus(one) if one.share in together else one
     waiting = []
-    for block in together.values():
+    for block in _together(outcomes):
         if min(block.candidate, block.stable) < _FEW:
             waiting.append(block)
         else:

@@ -200,11 +200,29 @@ def test_equal_answers_are_no_shift() -> None:
 
 
 def test_slow_answers_roll_back() -> None:
-    """Half of the candidate's answers over a threshold that a twentieth of the stable version's are over."""
-    seen = replace(requests(50, 450), slow=(Outcomes(0.1, 50, 25, 450, 22),))
-    _, decision = watch(RULES, canary(), *(seen,) * 5)
+    """Most of its answers over a threshold that a twentieth of the stable version's are over, for a while."""
+    seen = replace(requests(50, 450), slow=(Outcomes(0.1, 50, 30, 450, 22),))
+    _, decision = watch(rules(min_minutes=60), canary(), *(seen,) * 25)
     assert decision.move is Move.ROLLBACK
-    assert "slow answers" in decision.reason
+    assert "stretches of mostly slow answers" in decision.reason
+
+
+def test_a_burst_of_slow_answers_is_one_event() -> None:
+    """A process that waits for a core is late with all it has at hand: that happens to either version."""
+    burst = replace(requests(500, 4500), slow=(Outcomes(0.1, 500, 500, 4500, 0),))
+    quiet = replace(requests(500, 4500), slow=(Outcomes(0.1, 500, 25, 4500, 225),))
+    trial, decision = watch(rules(min_minutes=600), canary(), *(burst, *(quiet,) * 20) * 5)
+    assert decision.move is Move.HOLD
+    assert trial.slow.candidate == 5
+
+
+def test_few_answers_wait_until_they_tell_something() -> None:
+    """Ten of each version make a stretch; before that even nine slow ones of nine say nothing."""
+    few = replace(requests(3, 30), slow=(Outcomes(0.1, 3, 3, 30, 0),))
+    trial, _ = watch(RULES, canary(), few, few, few)
+    assert trial.slow.candidate == 0
+    trial, _ = watch(RULES, trial, few)
+    assert trial.slow.candidate == 1
 
 
 def test_what_is_missing_is_said() -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from tests.e2e.line import ROOT
+from tests.soak.canaries import bad_verdicts, equal_versions
 from tests.soak.kills import VICTIMS, kills, reboot
 from tests.soak.long import bad_canaries, endurance, full_disk, operators
 from tests.soak.notebook import open_monitor
@@ -37,6 +38,8 @@ PARTS = {
     "full_disk": full_disk,
     "endurance": endurance,
     "open_monitor": open_monitor,
+    "bad_verdicts": bad_verdicts,
+    "equal_versions": equal_versions,
 }
 RESULTS = ROOT / "build" / "soak"
 PAGE = ROOT / "docs" / "reliability.md"
