@@ -156,8 +156,12 @@ class Magics:
 
         title = " ".join([verb, *(word for word in words[:1] if not word.startswith("-"))])
         model = words[0].partition("@")[0] if words else ""
-        with LiveReporter(title, lambda: self.app().expected_seconds(verb, model)) as live:
+        with LiveReporter(title, self._expected(verb, model, words)) as live:
             yield live
+
+    def _expected(self, verb: str, model: str, words: Sequence[str]) -> Callable[[], float | None]:
+        # How long earlier deployments took says nothing of how long a rollout lasts.
+        return lambda: None if "--watch" in words else self.app().expected_seconds(verb, model)
 
     def _in_background(self, verb: str, words: list[str]) -> Any:
         from ipext.background import Background
@@ -171,7 +175,7 @@ class Magics:
         except (TurnoutError, click.ClickException) as error:
             raise as_turnout(error) from None
         model = next((word.partition("@")[0] for word in words if not word.startswith("-")), "")
-        work = Background([verb, *words], self.start, lambda: self.app().expected_seconds(verb, model))
+        work = Background([verb, *words], self.start, self._expected(verb, model, words))
         self._open.append(work.look_away)
         return work
 

@@ -10,7 +10,7 @@ from pipelines.app.base import AppBase
 if TYPE_CHECKING:
     from pipelines import views
     from pipelines.stages.deploy import DeployOptions
-    from pipelines.values import VersionSpec
+    from pipelines.values import VersionRef, VersionSpec
 
 
 class Running(AppBase):
@@ -38,7 +38,30 @@ class Running(AppBase):
         if not is_agreed:
             return self.status(spec.model)
         ref, entry = deploy(spec, options, self.control, self._reporter)
-        return self._running(ref.model, entry)
+        if not options.is_watched or options.is_dry:
+            return self._running(ref.model, entry)
+        if not (options.is_judged and self.project.model(ref.model).rollout.judge):
+            self._reporter.step(f"nobody judges {ref}: a person promotes it or rolls it back")
+        return self._watch(ref)
+
+    def _watch(self, ref: VersionRef) -> views.View:
+        from datetime import UTC, datetime
+        from time import sleep
+
+        from pipelines.errors import Interrupted
+        from pipelines.stages.watch import LOOK_SECONDS, watch
+        from pipelines.views import RolloutView
+
+        try:
+            operator, reporter = self.control.operator, self._reporter
+            found = watch(ref, operator, reporter, now=lambda: datetime.now(UTC), pause=lambda: sleep(LOOK_SECONDS))
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"nobody watches the rollout of {ref} any more",
+                instead="it goes on without that",
+                then=f"`turnout status {ref.model}` shows how far it is.",
+            ) from None
+        return RolloutView.of(found)
 
     def rollback(
         self, model: str, *, to: VersionSpec | None, reason: str | None, quarantine: bool, dry_run: bool

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Also when it did not pass or is quarantined; needs --reason.")
 @click.option("--reason", metavar="TEXT", help="Why it is forced; recorded.")
 @click.option("--no-judge", is_flag=True, help="Leave ramping, promoting and rolling back to a person.")
+@click.option("--watch", is_flag=True, help="Follow the rollout until it has ended; Ctrl-C ends the watching only.")
 @WAIT
 @DRY_RUN
 @YES
@@ -110,6 +111,7 @@ def deploy_options(
     wait: bool = False,
     dry_run: bool = False,
     no_judge: bool = False,
+    watch: bool = False,
     **more: Any,
 ) -> DeployOptions:
     """What was asked of a deployment.
@@ -122,6 +124,5 @@ def deploy_options(
     if shadow and canary is not None:
         raise BadInput("--shadow and --canary exclude each other", instead="a shadow has no share")
     judged = not no_judge
-    return DeployOptions(
-        share="shadow" if shadow else canary, is_waiting=wait, is_dry=dry_run, is_judged=judged, **more
-    )
+    share: Any = "shadow" if shadow else canary
+    return DeployOptions(share, is_waiting=wait, is_dry=dry_run, is_judged=judged, is_watched=watch, **more)

@@ -27,6 +27,7 @@ class DeployOptions:
         is_waiting: Whether to wait for another operator.
         is_dry: Whether only to say what would be done.
         is_judged: Whether the daemon may ramp, promote and roll back by itself, when the project file lets it.
+        is_watched: Whether to follow the rollout until it has ended.
 
     Raises:
         BadInput: options that exclude each other, or an impossible share.
@@ -40,6 +41,7 @@ class DeployOptions:
     is_waiting: bool = False
     is_dry: bool = False
     is_judged: bool = True
+    is_watched: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.share, int) and not 1 <= self.share <= 100:
@@ -50,6 +52,8 @@ class DeployOptions:
             raise BadInput("a user's key comes from a header or a cookie", instead="one of them, not both")
         if (self.sticky_header or self.sticky_cookie) and self.share == "shadow":
             raise BadInput("a shadow answers nobody", instead="--sticky-header and --sticky-cookie need a share")
+        if self.is_watched and self.share == "shadow":
+            raise BadInput("a shadow is not judged, so there is no end to watch for", instead="--watch needs a share")
         if self.forced is not None and not self.forced.strip():
             raise BadInput("--force without a reason", then="Say why with --reason TEXT; it is recorded.")
 

@@ -12,6 +12,7 @@ from pipelines.views.logs import LogSummaryView, LogsView
 from pipelines.views.monitor import MonitorView
 from pipelines.views.monitoring import MonitoringView
 from pipelines.views.problems import ErrorView
+from pipelines.views.rollout import RolloutView
 from pipelines.views.running import DeploymentView, DownView, PlanView, StatusView
 from pipelines.views.service_code import ServiceCodeView
 from pipelines.views.stages import PackageView, ReportView, ShipView, TrainView, VersionView
@@ -37,6 +38,7 @@ __all__ = [
     "PlanView",
     "PruneView",
     "ReportView",
+    "RolloutView",
     "ServiceCodeView",
     "ShipView",
     "StatusView",

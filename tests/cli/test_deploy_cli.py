@@ -410,3 +410,21 @@ def test_wrong_calls_end_with_two(
         assert run([*arguments, "--json"]) == 2
         assert json.loads(capsys.readouterr().out)["error"]["message"]
     assert not (tmp_path / ".turnout").exists()
+
+
+def test_a_watched_deploy_ends_with_its_rollout(line: Line) -> None:
+    """The version that was left fails the command, the one that is the champion does not; a plan is not watched."""
+    entry_now = line.operator.models["digits"]
+    entry_now["quarantined"] = {"digits@2": "too many failures"}
+    view = line("deploy", "digits@2", "--watch")
+    assert not view.ok
+    assert view.json()["reason"] == "too many failures"
+    assert line("deploy", "digits@1", "--watch").ok
+    assert isinstance(line("deploy", "digits@2", "--watch", "--dry-run"), PlanView)
+
+
+def test_a_shadow_has_no_end_to_watch_for(line: Line) -> None:
+    """It is refused before anything is asked for."""
+    with pytest.raises(BadInput, match="--watch needs a share"):
+        line("deploy", "digits@2", "--shadow", "--watch")
+    assert line.operator.asked == []

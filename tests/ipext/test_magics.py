@@ -186,6 +186,20 @@ def test_a_failed_gate_raises_after_its_report(
     assert ["FAIL" in repr(one) for one in shown] == [True]
 
 
+def test_a_watched_canary_that_is_rolled_back_raises_after_its_reason(
+    shell: InteractiveShell, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cells after it, which count on the new version, do not run."""
+    shown: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    for line in ("%train digits", "%validate digits@1", "%package digits@1"):
+        run(shell, line)
+    fakes.operator.models["digits"] = {**ENTRY, "champion": None, "quarantined": {"digits@1": "too many failures"}}
+    with pytest.raises(Refused, match="did not succeed"):
+        run(shell, "%deploy digits@1 --watch")
+    assert ["digits@1 was rolled back: too many failures" in repr(one) for one in shown] == [True]
+
+
 def test_a_question_is_refused_and_names_yes(shell: InteractiveShell, fakes: Fakes) -> None:
     """A kernel cannot tell whether a person is there."""
     with pytest.raises(BadInput, match="--yes"):
