@@ -156,6 +156,7 @@ def _daemon_parts(place: Place) -> Parts:
     from pipelines.local.judge.room import Judge
     from pipelines.local.judge.sources import LocalSources
     from pipelines.local.monitoring.room import Samples, Sources
+    from pipelines.local.past import Past
     from pipelines.local.rooms import Rooms
     from pipelines.local.runtime import Runtime
     from pipelines.local.status import StatusReport
@@ -187,6 +188,7 @@ def _daemon_parts(place: Place) -> Parts:
         rooms: list[Room] = [
             Figures(target.counted, events).room(),
             Keeping(captures, lambda: project().now()).room,
+            Past(engine.journal).room,
             Judge(engine, LocalSources(target), Book(place.state / "evidence.db"), rollout).room,
         ]
         report = StatusReport(engine, url, Rooms(rooms).status)

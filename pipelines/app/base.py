@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from pipelines.ports import Ports, Registry, Reporter
     from pipelines.stages.resolve import Control
     from pipelines.values import GateReport, Project
+
+
+def local_now() -> datetime:
+    """The present as the clocks of this machine show it, for reading a time of another day; see `read_moment`."""
+    return datetime.now(UTC).astimezone().replace(tzinfo=None)
 
 
 class AppBase:
@@ -128,10 +134,10 @@ class AppBase:
 
         return local_numbers(self.place.state, self.place.check(model))
 
-    def _running(self, model: str, entry: Mapping[str, Any]) -> views.View:
+    def _running(self, model: str, entry: Mapping[str, Any], said: str = "") -> views.View:
         from pipelines.views import DeploymentView, PlanView
 
-        return PlanView(model, entry["plan"]) if "plan" in entry else DeploymentView(model, entry)
+        return PlanView(model, entry["plan"]) if "plan" in entry else DeploymentView(model, entry, said)
 
     def _tell_of_gates(self, report: GateReport | None) -> None:
         """Have people told of gates that did not pass; the command's own outcome does not depend on it."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pipelines.app.base import AppBase
+from pipelines.app.base import AppBase, local_now
 
 if TYPE_CHECKING:
     from pipelines import views
@@ -47,13 +47,11 @@ class Looking(AppBase):
             follow(query, local_logs(self.place.state), lambda records: show(LogsView(records)))
 
     def _log_query(self, spec: VersionSpec | None, asked: Mapping[str, Any]) -> LogQuery:
-        from datetime import datetime
-
         from pipelines.stages.resolve import resolve
         from pipelines.values.logs import LogQuery
         from pipelines.values.moments import read_moment
 
-        now = datetime.now().astimezone()
+        now = local_now()
         since, until = (read_moment(text, now) if (text := asked.get(name)) else None for name in ("since", "until"))
         level, grep = str(asked.get("level") or "DEBUG").upper(), str(asked.get("grep") or "")
         ref = resolve(spec, self.control) if spec is not None and self.place.check(spec.model) else None
@@ -91,15 +89,13 @@ class Looking(AppBase):
         self, left: VersionSpec, right: VersionSpec, *, since: str | None = None, tolerance: float | None = None
     ) -> views.View:
         """Where two versions that got the same requests disagree; see `stages.compare`. No daemon is needed for it."""
-        from datetime import datetime
-
         from pipelines.stages.compare import compare
         from pipelines.values.moments import read_moment
         from pipelines.views import CompareView
         from pipelines.wiring import local_captures
 
         self.place.check(left.model)
-        after = read_moment(since, datetime.now().astimezone()) if since else None
+        after = read_moment(since, local_now()) if since else None
         captures = local_captures(self.place.state)
         return CompareView(compare(left, right, self.control, captures, since=after, tolerance=tolerance))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pipelines.app.base import AppBase
+from pipelines.app.base import AppBase, local_now
+from pipelines.errors import BadInput
 
 if TYPE_CHECKING:
     from pipelines import views
@@ -64,11 +65,26 @@ class Running(AppBase):
         return RolloutView.of(found)
 
     def rollback(
-        self, model: str, *, to: VersionSpec | None, reason: str | None, quarantine: bool, dry_run: bool
+        self,
+        model: str,
+        *,
+        to: VersionSpec | None,
+        reason: str | None,
+        quarantine: bool,
+        dry_run: bool,
+        to_time: str | None = None,
     ) -> views.View:
-        """Go back; see `stages.rollback`."""
+        """Go back; see `stages.rollback`.
+
+        Raises:
+            BadInput: `to` and `to_time` at once, or a time that is none or still to come.
+        """
         from pipelines.stages.rollback import rollback
 
+        if to_time is not None:
+            if to is not None:
+                raise BadInput("--to and --to-time exclude each other", instead="a version, or when it was live")
+            return self._back_to(model, to_time, reason=reason, quarantine=quarantine, is_dry=dry_run)
         entry = rollback(
             self.place.check(model),
             self.control,
@@ -79,6 +95,26 @@ class Running(AppBase):
             is_dry=dry_run,
         )
         return self._running(model, entry)
+
+    def _back_to(self, model: str, text: str, *, reason: str | None, quarantine: bool, is_dry: bool) -> views.View:
+        from datetime import UTC, datetime
+
+        from pipelines.stages.rollback import rollback_to_time
+        from pipelines.values.moments import read_moment
+
+        self.place.check(model)
+        now = datetime.now(UTC)
+        found, entry = rollback_to_time(
+            model,
+            read_moment(text, local_now()),
+            now,
+            self.control,
+            self._reporter,
+            reason=reason,
+            quarantine=quarantine,
+            is_dry=is_dry,
+        )
+        return self._running(model, entry, found)
 
     def undo(self, model: str, *, dry_run: bool) -> views.View:
         """Call off what is under way; see `stages.rollback`."""

@@ -47,6 +47,7 @@ def promote(session: Session, target: str, wait: bool, dry_run: bool) -> View:  
 @main_group.command()
 @click.argument("model")
 @click.option("--to", type=REF, metavar="REF", help="Where to; the last proven version, unless given.")
+@click.option("--to-time", metavar="WHEN", help='To what was live then: 2h, "yesterday 14:00", 2026-01-31.')
 @click.option("--reason", metavar="TEXT", help="Why; recorded with the version that is left.")
 @click.option("--no-quarantine", is_flag=True, help="The version that is left may come back without a reason.")
 @DRY_RUN
@@ -55,12 +56,15 @@ def rollback(
     session: Session,
     model: str,
     to: VersionSpec | None,
+    to_time: str | None,
     reason: str | None,
     no_quarantine: bool,  # noqa: FBT001
     dry_run: bool,  # noqa: FBT001
 ) -> View:
     """Go back to the last proven version at once."""
-    return session.app.rollback(model, to=to, reason=reason, quarantine=not no_quarantine, dry_run=dry_run)
+    return session.app.rollback(
+        model, to=to, to_time=to_time, reason=reason, quarantine=not no_quarantine, dry_run=dry_run
+    )
 
 
 @main_group.command()

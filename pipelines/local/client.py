@@ -38,6 +38,8 @@ START_SECONDS = 30.0
 """How long a daemon may take to answer."""
 REPLY_SECONDS = 30.0
 GLANCE_SECONDS = 2.0
+EVENTS = 1_000_000
+"""More than any history has."""
 ATTEMPTS = 5
 """How often an operation is asked for again when its daemon dies; it carries an id, so nothing is done twice."""
 
@@ -102,10 +104,10 @@ class DaemonClient:
         return found
 
     def history(self, model: str) -> list[dict[str, Any]]:
-        """What happened to the model, the latest first."""
+        """All that happened to the model, the latest first."""
         if not (self._state / "state.db").exists():
             return []
-        found: list[dict[str, Any]] = self._get(f"/history?model={quote(model)}")
+        found: list[dict[str, Any]] = self._get(f"/history?model={quote(model)}&limit={EVENTS}")
         return found
 
     def logs(self, ref: VersionRef | None, lines: int) -> list[str]:

@@ -68,7 +68,9 @@ class Job:
 
 
 def who(actor: Mapping[str, Any]) -> str:
-    """A person at a process: `PID 123 (anna)`."""
+    """A person at a process, `PID 123 (anna)`; the daemon itself is `turnout`."""
+    if not actor.get("pid", "?"):
+        return str(actor.get("user", "?"))
     return f"PID {actor.get('pid', '?')} ({actor.get('user', '?')})"
 
 

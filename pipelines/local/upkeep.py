@@ -112,6 +112,7 @@ class Upkeep:
                 f"salvage-{model}-{at.timestamp():.6f}", "recovered", model, ACTOR, {}, at, 1, 1, "", recorded, recorded
             )
             event = event_of(operation, "recovered", "no record of it was left", at)
+            self._journal.intend(operation)
             self._journal.finish(operation.id, "done", at, after=recorded, event=event)
         return recorded
 

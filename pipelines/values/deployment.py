@@ -135,6 +135,13 @@ class Deployment:
         parts = {self.champion, self.candidate, *self.standbys} | (self.split.versions if self.split else frozenset())
         return frozenset(ref for ref in parts if ref is not None)
 
+    @property
+    def live(self) -> VersionRef | None:
+        """The version that serves: the champion, or the promoted one that bakes. A canary has a share and no more."""
+        if self.phase is Phase.EMPTY:
+            return None
+        return self.candidate if self.phase is Phase.BAKING else self.champion
+
     def role(self, ref: VersionRef) -> Role:
         """What a running version is there for."""
         if ref == self.candidate:

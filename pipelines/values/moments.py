@@ -20,7 +20,8 @@ def read_moment(text: str, now: datetime) -> datetime:
     Args:
         text: `10m`, `2h`, `3 days ago`, `14:00`, `yesterday`, `yesterday 14:00`, or ISO 8601 such as
             `2026-01-31 14:00` or `2026-01-31T14:00Z`. Without an offset it is a time of the zone of `now`.
-        now: The present, with its zone.
+        now: The present, with its zone. Without one it is this machine's time, and a moment before the clocks were
+            changed is read as the clocks showed it then.
 
     Raises:
         BadInput: it is none of these.
@@ -29,7 +30,7 @@ def read_moment(text: str, now: datetime) -> datetime:
     ago = _AGO.fullmatch(said)
     try:
         if ago:
-            return (now - timedelta(seconds=float(ago[1]) * _SECONDS[ago[2][0].lower()])).astimezone(UTC)
+            return now.astimezone(UTC) - timedelta(seconds=float(ago[1]) * _SECONDS[ago[2][0].lower()])
         return _on_a_day(said, now).astimezone(UTC)
     except (ValueError, OverflowError):
         raise BadInput(
@@ -38,14 +39,25 @@ def read_moment(text: str, now: datetime) -> datetime:
         ) from None
 
 
+def in_words(moment: datetime) -> str:
+    """`2026-01-31 14:00:00 CET (local time)`: a moment as the clocks of this machine's zone showed it."""
+    local = moment.astimezone()
+    return f"{local:%Y-%m-%d %H:%M:%S %Z} (local time)"
+
+
 def _on_a_day(said: str, now: datetime) -> datetime:
     day, _, clock = said.partition(" ")
     if said.lower() == "now":
         return now
     if day.lower() in _DAYS:
         date = now.date() - timedelta(days=_DAYS[day.lower()])
-        return datetime.combine(date, time.fromisoformat(clock) if clock else time(), now.tzinfo)
+        return datetime.combine(date, _time(clock.removeprefix("at ")) if clock else time(), now.tzinfo)
     if ":" in day and "-" not in day and not clock:
-        return datetime.combine(now.date(), time.fromisoformat(day), now.tzinfo)
+        return datetime.combine(now.date(), _time(day), now.tzinfo)
     moment = datetime.fromisoformat(said)
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
+
+
+def _time(clock: str) -> time:
+    # `9:30` is what people write for 09:30.
+    return time.fromisoformat(f"0{clock}" if clock[1:2] == ":" else clock)

@@ -18,7 +18,7 @@ class View(ABC):
         """What is shown, top-down."""
 
     @abstractmethod
-    def document(self) -> Mapping[str, Any]:
+    def document(self) -> Mapping[str, Any] | Sequence[Any]:
         """What programs get."""
 
     @property
@@ -44,9 +44,9 @@ class View(ABC):
 
         return render(self.blocks())
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> Any:
         """The view as JSON values; numbers that are not finite become null."""
-        return {name: _plain(value) for name, value in self.document().items()}
+        return _plain(self.document())
 
     def __str__(self) -> str:
         return self.text()

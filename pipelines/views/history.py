@@ -30,7 +30,7 @@ class HistoryView(View):
 
     Args:
         model: The model.
-        events: Each with `at`, `actor`, `action`, `to` and `reason`, as the journal has them.
+        events: Each with `at`, `actor`, `action`, `from`, `to`, `reason` and `evidence`, as the journal has them.
     """
 
     model: str
@@ -45,9 +45,9 @@ class HistoryView(View):
         rest = [Line(f"and {more} more: `--json` has all.")] if more else []
         return [Heading(self.model, beside="times are UTC"), Timeline(days(shown)), *rest]
 
-    def document(self) -> Mapping[str, Any]:
-        """`model` and `events`."""
-        return {"model": self.model, "events": [dict(event) for event in self.events]}
+    def document(self) -> Sequence[Mapping[str, Any]]:
+        """The events, each with `at`, `actor`, `action`, `from`, `to`, `reason` and `evidence`, the latest first."""
+        return [dict(event) for event in self.events]
 
 
 def days(events: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Happening]]]:

@@ -40,8 +40,8 @@ class DeploymentView(View):
         return [*([Line(self.said)] if self.said else []), *model_blocks(self.model, self.entry)]
 
     def document(self) -> Mapping[str, Any]:
-        """The model's entry, with its name."""
-        return {"model": self.model, **self.entry}
+        """The model's entry, with its name, and what the command did where it says so."""
+        return {"model": self.model, **({"said": self.said} if self.said else {}), **self.entry}
 
     def __str__(self) -> str:
         versions = self.entry.get("versions", {})

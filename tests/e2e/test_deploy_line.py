@@ -9,6 +9,7 @@ import json
 import signal
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -241,6 +242,22 @@ def test_versions_that_may_not_run_are_refused(live: RunningLine) -> None:
     live.turnout("deploy", "digits@14", "--canary", "10", "--force", "--reason", "a try", "--yes")
     assert "a try" in json.dumps(live.turnout("history", "digits", "--json").document)
     live.operate("undo")
+
+
+def test_the_way_back_to_a_time(live: RunningLine) -> None:
+    """What was live at a moment is live again, cold or warm; the answer says when that was, and the history why."""
+    before = datetime.now(UTC)
+    live.deploy(2)
+    live.deploy(3)
+    live.turnout("rollback", "digits", "--to-time", "2001-01-01", code=1)
+    assert live.weights() == {"digits@3": 100}
+    done = live.turnout("rollback", "digits", "--to-time", before.isoformat(), "--no-quarantine")
+    assert live.weights() == {"digits@1": 100}
+    assert "(local time): digits@1" in done.out
+    last = live.turnout("history", "digits", "--json").document[0]
+    assert {"at", "actor", "action", "from", "to", "reason", "evidence"} <= last.keys()
+    assert (last["action"], last["from"], last["to"]) == ("rollback", "digits@3", "digits@1")
+    assert "which was live at" in last["reason"]
 
 
 def test_the_readmes_way_into_production_and_back(tmp_path: Path) -> None:
