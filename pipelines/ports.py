@@ -19,7 +19,6 @@ from pipelines.values import (
     Evidence,
     GateReport,
     HostHealth,
-    LabelledAnswer,
     ModelVersion,
     Modules,
     PackageRecord,
@@ -34,6 +33,7 @@ from pipelines.values import (
     VersionRef,
     VersionSpec,
 )
+from pipelines.values.labels import Label, LabelSummary, Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -517,22 +517,38 @@ class Operator(Protocol):
         """Stop all versions and the runtime, whose state is kept."""
 
 
-class LabelledAnswers(Protocol):
-    """Answers whose truth has become known. In the daemon: `pipelines.local.captures.labels.LabelStore`."""
+class Labels(Protocol):
+    """Truth that came later, joined with what hosts have kept. All of it may be done again: nothing counts twice."""
 
-    def labelled(self, model: str, after: int = 0, limit: int = 10_000) -> list[LabelledAnswer]:
-        """The model's answers of all versions that were labelled after the one numbered `after`, in that order.
+    def add(self, model: str, labels: Sequence[Label]) -> Taken:
+        """Take labels in, all or none, and join those whose answers are known.
 
-        Numbers only grow, so whoever keeps the last number it has seen with its own record gets each answer once, also
-        across a restart. A row of a request is labelled once for each version that answered it, a shadow too; a label
-        that contradicts an earlier one changes nothing here. A batch of labels becomes visible as a whole.
-
-        For a test of wrong answers, take those with `is_wrong` not None and `chosen == version`: each is one trial of
-        the split `generation`, at the weights that this split had. Rows of one request are no independent trials, nor
-        are, with `user`, the requests of one user.
+        The first label of a request holds, unless it did not fit the answer: the same again changes nothing, and one
+        that contradicts it is counted.
 
         Raises:
-            StorageFailed: the store cannot be read.
+            StorageFailed: the disk is full or read-only, or the store is broken.
+        """
+
+    def expect(self, model: str) -> None:
+        """Labels are about to come: read what hosts have kept of the model's requests.
+
+        Raises:
+            StorageFailed: likewise.
+        """
+
+    def read(self, model: str) -> object:
+        """Read what hosts have kept since, and join it with the labels that wait; nothing where no label ever came.
+
+        Raises:
+            StorageFailed: likewise.
+        """
+
+    def summary(self, model: str) -> LabelSummary:
+        """What is known of a model's quality.
+
+        Raises:
+            StorageFailed: the store is broken.
         """
 
 
@@ -622,7 +638,7 @@ __all__ = [
     "Executions",
     "Functions",
     "Hosts",
-    "LabelledAnswers",
+    "Labels",
     "LoggedModel",
     "NotebookJob",
     "NotebookRunner",

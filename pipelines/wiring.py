@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipelines.adapters.warm.client import WarmKernels
     from pipelines.crews import Crew, Notes
     from pipelines.local.captures.folder import CaptureFolder
+    from pipelines.local.captures.labels import LabelStore
     from pipelines.local.daemon import Parts
     from pipelines.local.engine import Engine
     from pipelines.local.logs import LogFiles
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pipelines.project import Watched
     from pipelines.stages.doctor import Checkup
     from pipelines.values import Project, Rollout
+    from pipelines.values.labels import Label
 
 
 def local_ports(project: Project) -> Ports:
@@ -150,6 +152,8 @@ def _daemon_parts(place: Place) -> Parts:
     from pipelines.local.alerts.room import AlertRoom, AlertSources
     from pipelines.local.captures.folder import CaptureFolder
     from pipelines.local.captures.keeping import Keeping
+    from pipelines.local.captures.labels import LabelStore
+    from pipelines.local.captures.quality import LiveQuality
     from pipelines.local.daemon import Parts
     from pipelines.local.figures import Figures
     from pipelines.local.judge.book import Book
@@ -189,6 +193,7 @@ def _daemon_parts(place: Place) -> Parts:
             Figures(target.counted, events).room(),
             Keeping(captures, lambda: project().now()).room,
             Past(engine.journal).room,
+            LiveQuality(LabelStore(place.state / "labels.db", captures), lambda: project().now()).room,
             Judge(engine, LocalSources(target), Book(place.state / "evidence.db"), rollout).room,
         ]
         report = StatusReport(engine, url, Rooms(rooms).status)
@@ -266,6 +271,20 @@ def local_captures(state: Path) -> CaptureFolder:
     from pipelines.local.captures.folder import CaptureFolder
 
     return CaptureFolder(state / "captures")
+
+
+def local_labels(state: Path) -> LabelStore:
+    """The truth that came later; to be closed."""
+    from pipelines.local.captures.labels import LabelStore
+
+    return LabelStore(state / "labels.db", local_captures(state))
+
+
+def label_rows(path: Path) -> Iterator[Label]:
+    """The labels that a person's own file lists."""
+    from pipelines.adapters.label_files import read_labels
+
+    return read_labels(path)
 
 
 def local_logs(state: Path) -> LogFiles:

@@ -12,6 +12,7 @@ from pipelines.policy.comparing import Pair, disagreement
 from pipelines.policy.differences import Change, Compared, compare, compare_cells
 from pipelines.stages.compare import Comparison
 from pipelines.stages.diff import Difference
+from pipelines.stages.labels import Labelled
 from pipelines.stages.logs import Summary
 from pipelines.stages.monitor import Seen
 from pipelines.stages.prune import Pruned
@@ -35,6 +36,7 @@ from pipelines.values import (
     VersionRef,
 )
 from pipelines.values.health import Finding, Health
+from pipelines.values.labels import LabelSummary, Quality, Taken
 from pipelines.values.logs import LogRecord, Template
 from pipelines.values.monitoring import Server
 from pipelines.values.signature import Field, Layout, Signature
@@ -52,6 +54,7 @@ from pipelines.views import (
     ErrorView,
     ExplainView,
     HistoryView,
+    LabelsView,
     LogSummaryView,
     LogsView,
     MonitoringView,
@@ -148,7 +151,7 @@ def examples(word: str) -> dict[type[View], View]:
             ]
         ),
     ]
-    shown.append(compared(word))
+    shown += [compared(word), labelled(word)]
     return {type(view): view for view in shown}
 
 
@@ -157,6 +160,16 @@ def compared(word: str) -> CompareView:
     rows = [(f"r{number}", {"age": 30 + number, "job": word}, "good") for number in range(4)]
     pairs = [Pair(name, 0, inputs, said, "bad" if name == "r2" else said) for name, inputs, said in rows]
     return CompareView(Comparison(VersionRef("digits", 2), VersionRef("digits", 3), disagreement(pairs), 4, 1))
+
+
+def labelled(word: str) -> LabelsView:
+    """The quality of two versions, and labels that do not fit."""
+    versions = {
+        "digits@2": (Quality("accuracy", 0.9312, 0.9, 0.95, 480, 481, 33),),
+        "digits@3": (Quality("accuracy", 0.0, 0.0, 0.13, 25, 25, 25), Quality("mean_error", 0.5, None, None, 3, 3)),
+    }
+    taken = Taken(480, 2, 3900, 1, 5, 1, (f"b3f1: {word}",))
+    return LabelsView(Labelled("digits", LabelSummary(versions, taken, 0.1), taken))
 
 
 def versions(word: str) -> list[ModelVersion]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.app.base import AppBase, local_now
@@ -98,6 +99,23 @@ class Looking(AppBase):
         after = read_moment(since, local_now()) if since else None
         captures = local_captures(self.place.state)
         return CompareView(compare(left, right, self.control, captures, since=after, tolerance=tolerance))
+
+    def labels(self, model: str, file: Path | None = None) -> views.View:
+        """How well a model's versions have answered, after taking in a file's labels; no daemon is needed for it.
+
+        Args:
+            model: It.
+            file: The labels; None to look only.
+        """
+        from pipelines.stages.labels import load, show
+        from pipelines.views import LabelsView
+        from pipelines.wiring import label_rows, local_labels
+
+        self.place.check(model)
+        with closing(local_labels(self.place.state)) as labels:
+            if file is None:
+                return LabelsView(show(model, labels))
+            return LabelsView(load(model, lambda: label_rows(file), labels, self._reporter.step))
 
     def history(self, model: str) -> views.View:
         """What happened to a model."""

@@ -18,6 +18,7 @@ ORDER = (
     "status",
     "monitor",
     "compare",
+    "labels",
     "logs",
     "history",
     "alerts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,6 +50,18 @@ def compare(
 ) -> View:
     """Show where two versions that got the same requests disagree."""
     return session.app.compare(left, right, since=since, tolerance=tolerance)
+
+
+@main_group.command()
+@click.argument("model")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@SESSION
+def labels(session: Session, model: str, file: Path | None) -> View:
+    """Show how well a model's versions have answered, by the truth that came later.
+
+    FILE has it: a .csv, .jsonl or .parquet with the columns request_id (an answer's header x-turnout-id) and label.
+    """
+    return session.app.labels(model, file)
 
 
 @main_group.command()

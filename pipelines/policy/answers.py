@@ -21,8 +21,7 @@ def said(output: Any) -> Said | None:
     counts, then `probabilities`, then the first.
     """
     if isinstance(output, Mapping):
-        named = next((output[name] for name in (_LABEL, _PROBABILITIES) if name in output), None)
-        return said(next(iter(output.values()), None) if named is None else named)
+        return said(_counting(output))
     if isinstance(output, bool):
         return str(output).lower()
     if isinstance(output, str):
@@ -34,6 +33,13 @@ def said(output: Any) -> Said | None:
     return None
 
 
+def said_of_truth(output: Any) -> Said | None:
+    """As `said`, for the comparison with a label: a whole number, which JSON writes without a point, is a class."""
+    while isinstance(output, Mapping) or (isinstance(output, list) and len(output) == 1):
+        output = _counting(output) if isinstance(output, Mapping) else output[0]
+    return str(output) if isinstance(output, int) and not isinstance(output, bool) else said(output)
+
+
 def confidence(output: Any) -> float | None:
     """The largest of a row's scores, when they are probabilities; None when the output has none."""
     if isinstance(output, Mapping):
@@ -42,6 +48,12 @@ def confidence(output: Any) -> float | None:
     if scores is None or len(scores) < _WHOLE_CLASSES or min(scores) < 0:
         return None
     return max(scores) if math.isclose(sum(scores), 1, abs_tol=1e-3) else None
+
+
+def _counting(outputs: Mapping[str, Any]) -> Any:
+    """The one of several named outputs that counts."""
+    named = next((outputs[name] for name in (_LABEL, _PROBABILITIES) if name in outputs), None)
+    return next(iter(outputs.values()), None) if named is None else named
 
 
 def _of_several(output: Sequence[Any]) -> Said | None:

@@ -92,14 +92,16 @@ class Disagreement:
 
 def wilson(count: int, total: int, level: float = 0.95) -> Share:
     """A share with its interval (E. B. Wilson, JASA 22 (1927), 209-212): sensible at 0, at 1 and for few rows too."""
-    if not total:
-        return Share(0, 0, 0.0, 1.0)
+    return Share(count, total, *wilson_of(count / total, total, level)) if total else Share(0, 0, 0.0, 1.0)
+
+
+def wilson_of(share: float, total: float, level: float) -> tuple[float, float]:
+    """Wilson's interval of a share of `total` independent trials, which need not be a whole number of them."""
     z = NormalDist().inv_cdf(0.5 + level / 2)
-    share = count / total
     middle = share + z * z / (2 * total)
     width = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
-    return Share(count, total, max(0.0, (middle - width) / scale), min(1.0, (middle + width) / scale))
+    return max(0.0, (middle - width) / scale), min(1.0, (middle + width) / scale)
 
 
 def disagreement(pairs: Sequence[Pair], tolerance: float | None = None) -> Disagreement:

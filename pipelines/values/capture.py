@@ -116,33 +116,18 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class LabelledAnswer:
-    """One answered row whose truth has become known.
+    """One judged request whose truth has become known, as a trial of the version whose turn it was.
 
     Args:
-        number: Counts up in the order in which labels came; never given twice, nor to another row.
+        number: Counts up in the order in which labels found their answers; never given twice.
         request_id: The gateway's id of the request.
-        row: Which of its rows, from 0.
         version: Who answered.
-        at: When it was answered, UTC.
-        predicted: What the version said: a class or a number.
-        label: The truth.
-        is_wrong: Whether the class differs; None for numbers.
-        error: How far a number lies from the truth, absolute; None for classes.
-        chosen: Whose turn it was; None where the request was not judged (the override header). Where it differs from
-            `version`, that one was a shadow, or answered in its place: no evidence of a random trial.
-        generation: Of the split the request was routed by; None where it was not judged.
-        user: Equal for the requests of one user within a rollout, where users stay with a version; else empty.
+        generation: Of the split the request was routed by.
+        is_wrong: Whether its class differs from the truth.
     """
 
     number: int
     request_id: str
-    row: int
     version: VersionRef
-    at: datetime
-    predicted: str | float
-    label: str | float
-    is_wrong: bool | None
-    error: float | None
-    chosen: VersionRef | None = None
-    generation: int | None = None
-    user: str = ""
+    generation: int
+    is_wrong: bool

@@ -146,7 +146,19 @@ def deployment_facts(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("under way", operation_text(entry["operation"])))
     if entry.get("bake_until"):
         facts.append(("baking until", f"{_moment(entry['bake_until'])} UTC"))
+    facts += quality_facts(entry.get("quality"))
     return [*facts, *(("quarantined", f"{ref}: {reason}") for ref, reason in (entry.get("quarantined") or {}).items())]
+
+
+def quality_facts(quality: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """How well each version has answered, by the labels that came later."""
+    versions = quality["versions"] if quality else {}
+    return [(f"quality of {ref}", _quality(one)) for ref, found in versions.items() for one in found]
+
+
+def _quality(one: Mapping[str, Any]) -> str:
+    around = "" if one["low"] is None else f" ({one['low']:.3g} to {one['high']:.3g})"
+    return f"{one['kind'].replace('_', ' ')} {one['value']:.3g}{around}, {one['requests']:,} requests"
 
 
 def rollout_text(rollout: Mapping[str, Any]) -> str:
