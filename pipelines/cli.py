@@ -30,9 +30,9 @@ def run(arguments: list[str]) -> int:
     from pipelines.terminal import TerminalReporter
 
     is_json = "--json" in arguments
-    ask = _ask if sys.stdin is not None and sys.stdin.isatty() else None
+    is_asked = sys.stdin is not None and sys.stdin.isatty()
     with TerminalReporter() as reporter:
-        app = App(Path.cwd(), reporter, ask)
+        app = App(Path.cwd(), reporter, _ask if is_asked else None, choose=_choose if is_asked else None)
         session = Session(
             app, lambda view: _print(view, is_json=is_json), lambda view: _print(view, is_json=is_json, is_one=False)
         )
@@ -85,6 +85,11 @@ def as_turnout(error: BaseException) -> TurnoutError:
 
 def _ask(question: str) -> bool:
     return click.confirm(question, err=True)
+
+
+def _choose(question: str, default: str, answers: Sequence[str]) -> str:
+    kind = click.Choice(answers) if answers else None
+    return str(click.prompt(question, default=default, type=kind, err=True))
 
 
 def _width() -> int:

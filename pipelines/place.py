@@ -14,7 +14,7 @@ from typing import Any
 from pipelines.errors import BadProject, NoProject, NoSuchModel
 
 PROJECT_FILE = "pyproject.toml"
-START = """Add this to it:
+START = """`turnout init .` begins one here. By hand, add this to it:
 
     [tool.turnout.models.digits]
     train = "notebooks/digits/train.ipynb"
@@ -86,7 +86,7 @@ def find_project(start: Path) -> Path:
             seen = seen or file
     if seen:
         raise NoProject(f"{seen} has no table [tool.turnout]", then=START)
-    raise NoProject(f"{start} lies in no project: no {PROJECT_FILE} here or above", then=f"Make one. {START}")
+    raise NoProject(f"{start} lies in no project: no {PROJECT_FILE} here or above", then=START)
 
 
 def load(file: Path) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def load(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise BadProject(f"{file} does not exist", then=f"Make it. {START}") from error
+        raise BadProject(f"{file} does not exist", then=START) from error
     except OSError as error:
         raise BadProject(f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -13,6 +13,7 @@ from pipelines.stages.resolve import Control
 
 if TYPE_CHECKING:
     from pipelines.adapters.kept import KeptFiles
+    from pipelines.adapters.planting import Ground
     from pipelines.adapters.report_folder import ReportFolder
     from pipelines.adapters.templates import DrainTemplates
     from pipelines.adapters.warm.client import WarmKernels
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pipelines.ports import Catalogue, Ports, Registry
     from pipelines.project import Watched
     from pipelines.stages.doctor import Checkup
+    from pipelines.stages.init import Seeds
     from pipelines.values import Project, Rollout
     from pipelines.values.labels import Label
 
@@ -108,6 +110,14 @@ def local_checkup() -> Checkup:
     from pipelines.stages.doctor import Checkup
 
     return Checkup(machine_facts, runtime_facts, lambda path: look_at(read_notebook(path)), missing_modules)
+
+
+def local_ground(folder: Path) -> tuple[Ground, Seeds]:
+    """A folder that a project is to begin in, and what its files are made of."""
+    from pipelines.adapters.planting import Ground, installed, template
+    from pipelines.stages.init import Seeds
+
+    return Ground(folder.resolve()), Seeds(template, installed)
 
 
 def local_report_folder(markdown: Path | None, junit: Path | None) -> ReportFolder:

@@ -40,6 +40,7 @@ from pipelines.values.labels import LabelSummary, Quality, Taken
 from pipelines.values.logs import LogRecord, Template
 from pipelines.values.monitoring import Server
 from pipelines.values.signature import Field, Layout, Signature
+from pipelines.values.starting import Begun, Outcome, Sheet
 from pipelines.values.stock import Stock
 from pipelines.values.sweeps import RunStatus, Sweep, SweepRun
 from pipelines.views import (
@@ -54,6 +55,7 @@ from pipelines.views import (
     ErrorView,
     ExplainView,
     HistoryView,
+    InitView,
     LabelsView,
     LogSummaryView,
     LogsView,
@@ -129,6 +131,10 @@ def examples(word: str) -> dict[type[View], View]:
         MonitorView(Seen("digits", NOON, {**entry(word), "rollout": rollout(word)}, figures(word))),
         DiffView(difference(second, replace(third, package=second.package), word)),
         ServiceCodeView(kept),
+        InitView(
+            Begun(f"/home/{word}", word, (Sheet(f"notebooks/{word}", "", "", Outcome.KEPT),), (word,), (f"cd {word}",)),
+            "/home",
+        ),
         DoctorView([Finding("disk", Health.WARNING, word, f"`turnout prune` frees some: {word}")]),
         SweepBoard(swept(word)),
         SweepView(Swept(swept(word), third)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime
 from functools import cached_property
@@ -34,6 +34,7 @@ class AppBase:
         ask: Puts a yes-or-no question to a person; None where there is none.
         connect: Makes the world of a project; without it, the real one on this machine.
         command: Makes what changes the running versions, given what opens the registry; without it, the daemon.
+        choose: Puts a question with a default and perhaps a choice of answers to a person; None where there is none.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class AppBase:
         ask: Callable[[str], bool] | None = None,
         connect: Callable[[Project], Ports] | None = None,
         command: Callable[[Callable[[], Registry]], Control] | None = None,
+        choose: Callable[[str, str, Sequence[str]], str] | None = None,
     ) -> None:
         self._start = start
         self._reporter = reporter
         self._ask = ask
         self._connect = connect
         self._command = command
+        self._choose = choose
 
     def watched_by(self, reporter: Reporter) -> Self:
         """The same project, its work watched by somebody else; for another thread too."""

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.app.base import AppBase
 
 if TYPE_CHECKING:
     from pipelines import views
+    from pipelines.values.starting import Wish
 
 
 class Projects(AppBase):
     """See the module."""
+
+    def init(self, folder: str, wish: Wish, *, is_asked: bool = True) -> views.View:
+        """Begin a project, or add to one; see `stages.init`.
+
+        Args:
+            folder: Where, from the current folder.
+            wish: What was said; a person is asked for the rest, and without one it is what most begin with.
+            is_asked: Whether a person may be asked.
+        """
+        from pipelines.policy.starting import KINDS, model_name
+        from pipelines.stages.init import init
+        from pipelines.views import InitView
+        from pipelines.wiring import local_ground
+
+        ground, seeds = local_ground(self._start / folder)
+        choose = self._choose if self._choose is not None and is_asked else _take_default
+        framework = wish.framework or choose("Framework", "sklearn", tuple(KINDS))
+        name = wish.name or choose("Name of the model", model_name(ground.folder.name), ())
+        begun = init(replace(wish, name=name, framework=framework), ground, seeds)
+        return InitView(begun, str(self._start.resolve()))
 
     def doctor(self) -> views.View:
         """Look at the machine and the project; see `stages.doctor`. Nothing is started or changed."""
@@ -38,3 +61,8 @@ class Projects(AppBase):
         kept = local_kept(self.place)
         freed = kept.prune() if is_pruned else None
         return CacheView(kept.look(), freed)
+
+
+def _take_default(question: str, default: str, answers: Sequence[str]) -> str:
+    del question, answers
+    return default

@@ -5,6 +5,7 @@ from pipelines.commands.group import Ref, Session, Verb, Verbs, main_group
 
 # One a line, so that two changes seldom meet.
 ORDER = (
+    "init",
     "train",
     "validate",
     "package",

@@ -7,9 +7,21 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.commands.group import SESSION, Session, main_group
+from pipelines.values.starting import Wish
 
 if TYPE_CHECKING:
     from pipelines.views import View
+
+
+@main_group.command()
+@click.argument("folder", default=".")
+@click.option("--name", default="", help="The name of the model; else the folder's.")
+@click.option("--framework", default="", help="sklearn, keras, torch, xgboost or lightgbm.")
+@click.option("--yes", is_flag=True, help="Ask nothing: what is not said is as most begin.")
+@SESSION
+def init(session: Session, folder: str, name: str, framework: str, yes: bool) -> View:  # noqa: FBT001
+    """Begin a project that ships at once, in FOLDER or here; no file is overwritten."""
+    return session.app.init(folder, Wish(name, framework), is_asked=not yes)
 
 
 @main_group.command()

@@ -242,5 +242,8 @@ def _in_pieces(rows: Any, step: int) -> bytes:
 
 
 def _values(array: NDArray[Any]) -> list[Any]:
-    """One value a row: a NumPy scalar or array, which is written in its own precision, or a text."""
-    return array.tolist() if array.dtype.kind in "OUS" else list(np.ascontiguousarray(array))
+    """One value a row: a NumPy scalar or array, which is written in its own precision, or a text or a whole number.
+
+    ONNX Runtime's whole numbers are C's `long long`, a scalar type that the writer of JSON does not know.
+    """
+    return array.tolist() if array.dtype.kind in "OUSiub" else list(np.ascontiguousarray(array))

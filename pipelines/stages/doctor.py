@@ -55,12 +55,12 @@ def examine(
         root = find(start)
         project = read(root)
     except NoProject as error:
-        cure = "`turnout init NAME --framework sklearn` makes a project here."
+        cure = "`turnout init NAME` makes a project in a new folder, `turnout init .` here."
         return [*found, Finding("project", Health.WARNING, error.what, cure)]
     except BadInput as error:
         return [*found, Finding("project", Health.PROBLEM, str(error), "Correct the project file.")]
     models = ", ".join(project.models) or "no model yet"
-    cure = "" if project.models else "`turnout init NAME --framework sklearn` adds one."
+    cure = "" if project.models else "`turnout init . --name NAME` adds one."
     found.append(Finding("project", Health.WARNING if cure else Health.OK, f"{root}: {models}", cure))
     found += judge_runtime(checkup.runtime(root, project.state, project.port))
     for model in project.models.values():

@@ -7,6 +7,7 @@ from pipelines.views.compare import CompareView
 from pipelines.views.diff import DiffView
 from pipelines.views.doctor import DoctorView
 from pipelines.views.history import HistoryView
+from pipelines.views.init import InitView
 from pipelines.views.labels import LabelsView
 from pipelines.views.lists import PruneView, VersionsView
 from pipelines.views.logs import LogSummaryView, LogsView
@@ -31,6 +32,7 @@ __all__ = [
     "ErrorView",
     "ExplainView",
     "HistoryView",
+    "InitView",
     "LabelsView",
     "LogSummaryView",
     "LogsView",

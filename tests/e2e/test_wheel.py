@@ -61,6 +61,8 @@ def test_an_installed_wheel_ships_a_model_in_a_project_elsewhere(wheel: Path, tm
     used = run("-c", "import pipelines; print(pipelines.__file__)").strip()
     assert Path(used).is_relative_to(site)
     run("-m", "pipelines.cli", "ship", "credit", "--json")
+    run("-m", "pipelines.cli", "init", "fresh", "--json")
+    assert (project.root / "fresh" / "notebooks" / "fresh" / "train.ipynb").is_file()
     bento = project.state / "bentoml" / "bentos" / "credit" / "1" / "src"
     assert (bento / "service.py").read_bytes() == (ROOT / "service.py").read_bytes()
     assert (bento / "pipelines" / "serving" / "host.py").is_file()

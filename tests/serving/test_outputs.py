@@ -39,6 +39,13 @@ def test_several_outputs_are_answered_as_records() -> None:
     assert answer["outputs"] == [{"label": "no", "p": [0.1, 0.9]}, {"label": "yes", "p": [0.7, 0.3]}]
 
 
+def test_a_label_of_whole_numbers_is_answered_beside_others() -> None:
+    """ONNX Runtime gives them as C's `long long`, another scalar type than NumPy's own of the same size."""
+    outputs = {"label": np.array([1, 0], np.longlong), "p": np.array([[0.1], [0.7]], np.float32)}
+    answer = encoded(outputs, Field("label", "int64"), Field("p", "float32", (1,)))
+    assert answer["outputs"] == [{"label": 1, "p": [0.1]}, {"label": 0, "p": [0.7]}]
+
+
 @pytest.mark.parametrize(
     ("array", "field", "rows"),
     [

@@ -1,0 +1,54 @@
+"""What `turnout init` wrote, and what to type next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.values.starting import Begun, Outcome
+from pipelines.views.base import View
+from pipelines.views.blocks import Block, Cell, Code, Grid, Heading, Line, Tone
+
+_TONES = {Outcome.NEW: Tone.GOOD, Outcome.ADDED: Tone.UNSURE, Outcome.KEPT: Tone.PLAIN}
+
+
+@dataclass(frozen=True)
+class InitView(View):
+    """The files of a project that begins.
+
+    Args:
+        begun: What was done.
+        here: The current folder, from which the next command is typed.
+    """
+
+    begun: Begun
+    here: str
+
+    def blocks(self) -> Sequence[Block]:
+        """The files, what a person should know, and the next commands."""
+        rows = [[Cell(one.path), Cell(one.outcome.value, _TONES[one.outcome])] for one in self.begun.sheets]
+        title = self.begun.model or "continuous integration"
+        return [
+            Heading(title, beside=self.begun.folder),
+            Grid(("file", ""), rows),
+            *(Line(note, Tone.UNSURE) for note in self.begun.notes),
+            Code("Next:", [f" {line}" for command in self._commands() for line in command.split("\n")]),
+        ]
+
+    def document(self) -> Mapping[str, Any]:
+        """`model`, `folder`, `files` with `path` and `outcome`, `notes` and the commands to type `next`."""
+        return {
+            "model": self.begun.model or None,
+            "folder": self.begun.folder,
+            "files": [{"path": one.path, "outcome": one.outcome.value} for one in self.begun.sheets],
+            "notes": list(self.begun.notes),
+            "next": self._commands(),
+        }
+
+    def _commands(self) -> list[str]:
+        if self.begun.folder == self.here:
+            return list(self.begun.commands)
+        return [f"cd {shlex.quote(os.path.relpath(self.begun.folder, self.here))}", *self.begun.commands]
