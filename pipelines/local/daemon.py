@@ -149,8 +149,8 @@ class Daemon:
         self._engine = Engine(
             parts.target, parts.catalogue, self._journal, parts.clock, parts.rollout, parts.available_mb
         )
-        self._upkeep = Upkeep(self._engine)
         self._rooms = Rooms(parts.furnish(self._engine))
+        self._upkeep = Upkeep(self._engine, is_watched=self._rooms.bakes)
         self._report = StatusReport(self._engine, parts.url, self._rooms.status)
         self._outbox = Outbox(
             self._journal, {"champion": by_command(parts.courier, self._journal, parts.clock)}, parts.clock

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.errors import BadInput
+from pipelines.values import Deployment
 
 Question = Callable[[Mapping[str, str]], Any]
 """Answers with JSON values what is asked; the arguments are texts."""
@@ -25,6 +26,7 @@ class Room:
         questions: By name; `GET /NAME` asks one. They raise TurnoutError.
         orders: By name; `POST /NAME` gives one. They raise TurnoutError.
         status: What it adds to a model's entry in the status, by key; must be quick and must not raise.
+        bakes: Whether it ends the bake of a deployment, by what it sees; otherwise the clock does. Must not raise.
         close: Called when the daemon ends.
     """
 
@@ -32,6 +34,7 @@ class Room:
     questions: Mapping[str, Question] = field(default_factory=dict)
     orders: Mapping[str, Order] = field(default_factory=dict)
     status: Callable[[str], Mapping[str, Any]] = lambda model: {}  # noqa: ARG005
+    bakes: Callable[[Deployment], bool] = lambda deployment: False  # noqa: ARG005
     close: Callable[[], None] = lambda: None
 
 
@@ -75,6 +78,10 @@ class Rooms:
     def status(self, model: str) -> dict[str, Any]:
         """What all rooms add to a model's entry."""
         return {key: value for room in self._rooms for key, value in room.status(model).items()}
+
+    def bakes(self, deployment: Deployment) -> bool:
+        """Whether one of them ends the deployment's bake."""
+        return any(room.bakes(deployment) for room in self._rooms)
 
     def close(self) -> None:
         """The daemon ends."""

@@ -104,6 +104,14 @@ class FailureLog:
         lines, place = read_on(self._path, place)
         return self._read(line for line in lines if f'"{Purpose.JUDGED} {model} ' in line), place
 
+    def is_readable(self) -> bool:
+        """Whether there is a log: without one, nothing is known of failures, and not that there are none."""
+        try:
+            self._path.open("rb").close()
+        except OSError:
+            return False
+        return True
+
     def count(self, ref: VersionRef, since: datetime | None = None) -> int:
         """How many judged requests a version has failed."""
         return sum(

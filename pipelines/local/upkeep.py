@@ -27,15 +27,22 @@ class Upkeep:
     Args:
         engine: Whose deployments these are.
         monotonic: Seconds, for the waits between attempts.
+        is_watched: Whether somebody else ends the deployment's bake, by what is seen of it.
     """
 
-    def __init__(self, engine: Engine, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        monotonic: Callable[[], float] = time.monotonic,
+        is_watched: Callable[[Deployment], bool] = lambda deployment: False,  # noqa: ARG005
+    ) -> None:
         self._engine = engine
         self._hands = engine.hands
         self._journal = engine.journal
         self._turns = engine.turns
         self._settler = engine.settler
         self._monotonic = monotonic
+        self._is_watched = is_watched
         self._waits: dict[str, tuple[float, float]] = {}
         self._guard = threading.Lock()
 
@@ -45,11 +52,11 @@ class Upkeep:
             self.keep(model)
 
     def tick(self) -> list[str]:
-        """End the bakes that are over; return the models that need `keep`, which may take seconds."""
+        """End the bakes that are over and not watched; return the models that need `keep`, which may take seconds."""
         now = self._engine.clock.now()
         for deployment in self._journal.deployments():
             is_over = deployment.bake_until is not None and deployment.bake_until <= now
-            if deployment.phase is Phase.BAKING and is_over:
+            if deployment.phase is Phase.BAKING and is_over and not self._is_watched(deployment):
                 attempt = f"bake-{deployment.rollout}-{now.timestamp():.0f}"
                 request = Request(attempt, "bake", deployment.model, {}, ACTOR)
                 with suppress(TurnoutError):

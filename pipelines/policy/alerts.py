@@ -31,7 +31,9 @@ def from_event(number: int, event: Mapping[str, Any], at: Moment) -> Alert | Non
         event: As `Event.as_dict` has it.
         at: When it happened.
     """
-    known = _ACTIONS.get(event["action"])
+    # Of what a person calls off, nobody needs to be told.
+    is_called_off = (event["action"], event.get("actor")) == ("undo", "turnout")
+    known = _ACTIONS.get("abort" if is_called_off else event["action"])
     if known is None:
         return None
     kind, says = known

@@ -55,7 +55,7 @@ def decide(rules: Rules, trial: Trial, seen: Seen) -> Decision:
         trial: With what was seen last.
         seen: That.
     """
-    decision = _unjudged(trial, seen) or _harm(rules, trial)
+    decision = _unjudged(trial, seen) or _harm(rules, trial) or _unseen(trial, seen)
     if decision is None and trial.kind == "bake":
         decision = _bake(rules, trial, seen)
     if decision is None:
@@ -69,6 +69,11 @@ def _unjudged(trial: Trial, seen: Seen) -> Decision | None:
             trial, f"{trial.stable} has no healthy host: there is nothing to compare with, and nowhere to go back to"
         )
     return None
+
+
+def _unseen(trial: Trial, seen: Seen) -> Decision | None:
+    """What was seen of harm before still counts; what is not seen proves nothing."""
+    return _hold(trial, f"{trial.candidate} cannot be judged: {seen.missing}") if seen.missing else None
 
 
 def _harm(rules: Rules, trial: Trial) -> Decision | None:

@@ -77,7 +77,8 @@ def observed(rules: Rules, trial: Trial, seen: Seen, now: Moment) -> Trial:
         seen: What came since.
         now: The time.
     """
-    seconds = min(max((now - trial.looked).total_seconds(), 0.0), LONGEST_LOOK_SECONDS)
+    passed = min(max((now - trial.looked).total_seconds(), 0.0), LONGEST_LOOK_SECONDS)
+    seconds = 0.0 if seen.missing else passed
     trial = trial.with_(looked=now, seconds=trial.seconds + seconds, stop=trial.stop or seen.stop)
     if not is_exposed(trial, seen) or len(trial.users) >= MOST_USERS:
         # A share that silently goes to the other version is no exposure, nor is what the other one then fails at.

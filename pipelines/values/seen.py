@@ -104,6 +104,7 @@ class Seen:
         answers: By kind, all routed at the present share. Where users stay with their version, one a user.
         stop: Why the candidate must go at once: its process died, it was taken out of rotation, its answers break the
             schema. Empty when there is no such reason.
+        missing: What could not be seen, in words: then nothing is counted, and nothing is proved. Empty otherwise.
     """
 
     candidate_ready: bool = True
@@ -117,6 +118,7 @@ class Seen:
     pairs: tuple[int, int] = (0, 0)
     answers: Answers = Answers()
     stop: str = ""
+    missing: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """What was seen, as JSON."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,9 +16,11 @@ from pipelines.policy.rollout import judge, replay
 from pipelines.policy.trial import begin
 from pipelines.values import HostHealth, VersionRef
 from pipelines.values.decisions import Record
-from pipelines.values.evidence import Rules
+from pipelines.values.evidence import Exposure, Rules
+from pipelines.values.seen import Seen
 from tests.local.memory_target import BEGINNING
 
+ROOT = Path(__file__).resolve().parents[2]
 STABLE, CANARY = VersionRef("digits", 1), VersionRef("digits", 2)
 PAIR = Pair(CANARY, STABLE, 3)
 
@@ -45,6 +50,10 @@ class Traffic:
         """Nothing went wrong."""
         assert model == "digits"
         return [], place
+
+    def missing(self) -> str:
+        """All can be seen."""
+        return ""
 
 
 def test_each_answer_counts_once_whatever_ends_in_between() -> None:
@@ -102,3 +111,85 @@ def test_what_was_decided_is_decided_again_from_the_record(tmp_path: Path) -> No
     assert found == record
     assert replay(found) == decision
     again.close()
+
+
+def kept(number: int) -> Case:
+    """A case that has seen so many looks."""
+    trial = begin("r", str(CANARY), str(STABLE), 0.1, BEGINNING)
+    total = Exposure(candidate=number)
+    return Case(PAIR, Rules(), trial.with_(total=total), Position(Place(1, number)), {"state": f"look {number}"})
+
+
+def decided(number: int) -> Record:
+    """What was decided then."""
+    trial, seen = kept(number).trial, Seen(candidate_requests=number)
+    return Record(Rules(), trial, seen, BEGINNING, judge(Rules(), trial, seen, BEGINNING)[1])
+
+
+def test_a_daemon_killed_while_it_writes_leaves_a_whole_look(tmp_path: Path) -> None:
+    """Evidence, place and decision are of one look, and it is the last that was acknowledged or the one after it."""
+    program = """
+import sys
+from pathlib import Path
+from pipelines.local.judge.book import Book
+from tests.local.test_judge import decided, kept
+book = Book(Path(sys.argv[1]))
+for number in range(1, 1_000_000):
+    book.keep("digits", kept(number), decided(number))
+    print(number, flush=True)
+"""
+    for lines in (1, 7, 40):
+        path = tmp_path / str(lines) / "evidence.db"
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            for _ in range(lines):
+                process.stdout.readline()
+            process.kill()
+            told = lines + len(process.stdout.readlines())
+        book = Book(path)
+        case, decisions = book.case("digits"), book.decisions("digits", limit=10_000)
+        assert case is not None
+        assert case.trial.total.candidate in (told, told + 1)
+        assert case == kept(case.trial.total.candidate)
+        assert decisions[0] == decided(case.trial.total.candidate)
+        assert len(decisions) == case.trial.total.candidate
+        book.close()
+
+
+def test_a_full_disk_is_one_clear_error_and_what_was_kept_stays(tmp_path: Path) -> None:
+    """The file may not grow: the error names it; when it may again, the same call succeeds."""
+    program = """
+import json, resource, signal, sys
+from pathlib import Path
+from pipelines.errors import StorageFailed
+from pipelines.local.judge.book import Book
+from tests.local.test_judge import decided, kept
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+path = Path(sys.argv[1])
+book = Book(path)
+book.keep("digits", kept(1), decided(1))
+wal = path.with_name(path.name + "-wal")
+resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size + 20_000, resource.RLIM_INFINITY))
+told, number = "", 1
+while not told:
+    try:
+        book.keep("digits", kept(number + 1), decided(number + 1))
+        number += 1
+    except StorageFailed as error:
+        told = str(error)
+kept_then = book.case("digits").trial.total.candidate
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+book.keep("digits", kept(number + 1), decided(number + 1))
+print(json.dumps([told, number, kept_then, book.case("digits").trial.total.candidate]))
+"""
+    path = tmp_path / "evidence.db"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    told, number, kept_then, after = json.loads(done.stdout)
+    assert str(path) in told
+    assert "Free some space" in told
+    assert kept_then == number
+    assert after == number + 1

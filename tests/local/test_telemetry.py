@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.local.envoy.names import Arms, judged_name, read_judged
-from pipelines.local.telemetry import FailureLog, Incident, Outcome, read_incident
+from pipelines.local.judge.sources import LocalSources
+from pipelines.local.telemetry import FailureLog, Incident, Outcome, Place, read_incident
 from pipelines.values import Split, Sticky, VersionRef
 from tests.local.live import World, eventually, statuses, versions, world
 
@@ -106,6 +107,21 @@ def test_every_failure_is_counted_and_nothing_else(canary: World) -> None:
     assert 50 < chosen < 150
     eventually(lambda: log.count(CANARY) == before + chosen, "each has a line")
     assert canary.target.health()[CANARY].failures == before + chosen
+
+
+def test_a_log_that_was_removed_is_missing_until_the_gateway_writes_it_anew(canary: World) -> None:
+    """What the gateway goes on to write into a removed file nobody reads, so it has to open another."""
+    sources, log, before = LocalSources(canary.target), canary.target.failures, len(canary.target.failures.incidents())
+    assert sources.missing() == ""
+    canary.target.gateway.files.failures.unlink()
+    assert sources.missing() == "the gateway's log of failures is not there"
+    canary.target.tick()
+    eventually(lambda: not sources.missing(), "the log is back")
+    canary.route((7, 0), (8, 100))
+    canary.behave(8, "422")
+    canary.ask()
+    assert len(new_incidents(canary, before, 1)) == 1
+    assert log.since(Place(), "digits")[0][-1].code == 422
 
 
 def test_healthy_versions_leave_no_line(canary: World) -> None:

@@ -142,6 +142,18 @@ def test_without_a_healthy_stable_version_nothing_is_decided() -> None:
     assert "nowhere to go back to" in decision.reason
 
 
+def test_what_cannot_be_seen_proves_nothing() -> None:
+    """However well it went before: it holds and says what is missing. Harm that is known already does not wait."""
+    lost = Seen(missing="there is no log")
+    proved, decision = watch(RULES, canary(), *(requests(50, 450),) * 10)
+    assert decision.move is Move.RAMP
+    _, decision = watch(RULES, proved, lost)
+    assert (decision.move, decision.verdict) == (Move.HOLD, Verdict.INCONCLUSIVE)
+    assert "cannot be judged: there is no log" in decision.reason
+    _, decision = watch(RULES, canary(), requests(60, 540, failures(6, 1)), SETTLED, lost)
+    assert decision.move is Move.ROLLBACK
+
+
 def test_a_hard_stop_needs_no_statistics() -> None:
     """A dead process is reason enough, at once and for good."""
     trial, decision = watch(RULES, canary(), replace(requests(1, 9), stop="its process died"))

@@ -376,6 +376,9 @@ class EnvoyGateway:
     def _trim(self) -> None:
         trim_log(self.files.log)
         with suppress(OSError):
-            if self.files.failures.stat().st_size > FAILURES_BYTES:
+            if not self.files.failures.exists():
+                # Somebody removed it: the gateway would go on to write where nobody reads.
+                self._admin.reopen_logs()
+            elif self.files.failures.stat().st_size > FAILURES_BYTES:
                 self.files.failures.replace(self.files.failures.with_name(f"{self.files.failures.name}.1"))
                 self._admin.reopen_logs()

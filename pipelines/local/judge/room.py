@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipelines.errors import BadInput, TurnoutError
+from pipelines.errors import BadInput, Busy, Refused, StorageFailed, TurnoutError
 from pipelines.local.engine import Engine, Request
+from pipelines.local.journal import Event
 from pipelines.local.judge.book import Book, Case
 from pipelines.local.judge.sources import Sources
 from pipelines.local.judge.watching import Pair, Position, Watch
 from pipelines.local.rooms import Room
+from pipelines.local.turns import who
 from pipelines.local.upkeep import ACTOR
 from pipelines.policy.rollout import judge, replay
 from pipelines.policy.trial import baking, begin, moved
-from pipelines.values import Deployment, Phase, Rollout
+from pipelines.values import Deployment, Phase, Rollout, Verdict
 from pipelines.values.decisions import Decision, Move, Record
 from pipelines.values.evidence import Rules, Trial
+from pipelines.values.seen import Seen
 
 LOOK_SECONDS = 1.0
 
@@ -55,6 +57,7 @@ class Judge:
         self._monotonic, self._now = monotonic, now
         self._cases: dict[str, Case | None] = {}
         self._watches: dict[str, tuple[Pair, str, Watch]] = {}
+        self._troubles: dict[str, str] = {}
 
     @property
     def room(self) -> Room:
@@ -63,6 +66,7 @@ class Judge:
             loops=((self.look, LOOK_SECONDS),),
             questions={"decisions": self._decisions},
             status=self._status,
+            bakes=self._bakes,
             close=self._book.close,
         )
 
@@ -76,7 +80,12 @@ class Judge:
         for deployment in self._engine.journal.deployments():
             try:
                 self._look_at(deployment)
+                self._troubles.pop(deployment.model, None)
+            except (Busy, Refused) as error:
+                failed = failed or error
             except TurnoutError as error:
+                if deployment.candidate is not None:
+                    self._troubles[deployment.model] = error.what
                 failed = failed or error
         if failed is not None:
             raise failed
@@ -100,12 +109,21 @@ class Judge:
         rules = Rules(case.rules.rollout, case.rules.by_user, slow)
         after, decision = judge(rules, before, seen, now)
         record = Record(rules, before, seen, now, decision)
-        said = _said(decision, after, case.said, now.isoformat())
-        is_news = decision.move is not Move.HOLD or decision.asks != bool(case.said.get("asks"))
+        said = _said(decision, after, seen, case.said, now.isoformat())
+        was_asking = bool(case.said.get("asks"))
+        is_news = decision.move is not Move.HOLD or decision.asks != was_asking
         # The evidence is on the disk before anything is done on its account: a daemon killed in between decides again.
-        case = Case(case.pair, rules, after, position, said)
-        self._book.keep(model, case, record if is_news else None)
-        self._cases[model] = case
+        case = self._cases[model] = Case(case.pair, rules, after, position, said)
+        try:
+            self._book.keep(model, case, record if is_news else None)
+        except StorageFailed:
+            # Nobody wants a bad version to stay because of a full disk. All else waits, and is said when it is done.
+            self._cases[model] = case.with_(said={**said, "asks": was_asking})
+            if decision.move is Move.ROLLBACK:
+                self._act(deployment, decision)
+            raise
+        if decision.asks and not was_asking:
+            self._tell_of_hold(case, decision)
         self._act(deployment, decision)
 
     def _case(self, deployment: Deployment) -> Case | None:
@@ -159,7 +177,7 @@ class Judge:
             **arguments,
             "reason": decision.reason,
             "generation": generation,
-            "evidence": {"verdict": decision.verdict.value, "proven": decision.proven, **decision.evidence},
+            "evidence": _recorded(decision),
         }
         moment = f"{self._engine.clock.now().timestamp():.3f}"
         request = Request(f"judge-{verb}-{generation}-{moment}", verb, deployment.model, given, ACTOR)
@@ -168,6 +186,14 @@ class Judge:
         case = self._cases[deployment.model]
         if ended is not None and case is not None:
             self._end(deployment.model, case, ended, decision.reason)
+
+    def _tell_of_hold(self, case: Case, decision: Decision) -> None:
+        """A person has to decide: the history says so, and from there whoever wants alerts is told."""
+        pair, evidence = case.pair, _recorded(decision)
+        refs = str(pair.stable), str(pair.candidate)
+        now = self._engine.clock.now()
+        event = Event(now, pair.candidate.model, who(ACTOR), "held", *refs, decision.reason, {"judge": evidence})
+        self._engine.journal.note(event)
 
     def _rest(self, deployment: Deployment) -> None:
         """Nothing is under judgement; of a rollout that was, it is said how it ended."""
@@ -189,9 +215,19 @@ class Judge:
         self._watches.pop(model, None)
         self._book.keep(model, case.with_(said=said))
 
+    def _bakes(self, deployment: Deployment) -> bool:
+        try:
+            return self._is_judged(deployment)
+        except TurnoutError:
+            return False
+
     def _status(self, model: str) -> dict[str, Any]:
-        case = self._cases.get(model)
-        return {"rollout": dict(case.said) if case is not None and case.said else None}
+        case, trouble = self._cases.get(model), self._troubles.get(model)
+        said = dict(case.said) if case is not None and case.said else {}
+        if trouble:
+            held = {"state": "holding", "verdict": Verdict.INCONCLUSIVE.value, "needed": None, "asks": False}
+            said = {**said, **held, "reason": f"nothing is decided: {trouble}"}
+        return {"rollout": said or None}
 
     def _decisions(self, asked: Mapping[str, str]) -> list[dict[str, Any]]:
         model, limit = asked.get("model", ""), asked.get("limit", "20")
@@ -205,8 +241,13 @@ def _names(trial: Trial) -> tuple[str, str, str, str]:
     return (trial.rollout, trial.kind, trial.candidate, trial.stable)
 
 
+def _recorded(decision: Decision) -> dict[str, Any]:
+    """What the history has of a decision."""
+    return {"verdict": decision.verdict.value, "proven": decision.proven, **decision.evidence}
+
+
 def _operation(deployment: Deployment, decision: Decision) -> tuple[str, dict[str, Any]]:
-    """The verb that carries out a decision, and its arguments; the end of a bake comes by itself."""
+    """The verb that carries out a decision, and its arguments."""
     candidate = str(deployment.candidate)
     match decision.move:
         case Move.RAMP:
@@ -217,13 +258,15 @@ def _operation(deployment: Deployment, decision: Decision) -> tuple[str, dict[st
             return "rollback", {"quarantine": True}
         case Move.ABORT:
             return "undo", {}
+        case Move.FINISH:
+            return "bake", {}
         case _:
             return "", {}
 
 
-def _said(decision: Decision, trial: Trial, before: Mapping[str, Any], now: str) -> dict[str, Any]:
+def _said(decision: Decision, trial: Trial, seen: Seen, before: Mapping[str, Any], now: str) -> dict[str, Any]:
     """What `status` shows of a rollout under judgement."""
-    exposed = trial.total.candidate or trial.total.candidate_failures
+    exposed = (trial.total.candidate or trial.total.candidate_failures) and not seen.missing
     state = "asking" if decision.asks else ("judging" if exposed else "holding")
     is_same = before.get("state") == state and before.get("step") == decision.share
     evidence = decision.evidence
@@ -240,7 +283,6 @@ def _said(decision: Decision, trial: Trial, before: Mapping[str, Any], now: str)
         "needed": asdict(decision.needed) if decision.needed else None,
         "e_harm": {name: values[name] for name in evidence["streams"]},
         "e_promotion": evidence["promotion"]["e_value"],
-        "log_e_values": {name: math.log(max(value, 1e-300)) for name, value in values.items()},
         "requests": trial.total.candidate,
         "failures": trial.total.candidate_failures,
         "stable_requests": trial.total.stable,

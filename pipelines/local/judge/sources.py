@@ -23,6 +23,9 @@ class Sources(Protocol):
     def incidents(self, place: Place, model: str) -> tuple[list[Incident], Place]:
         """The model's requests that went wrong after a place in the gateway's log, and the place after them."""
 
+    def missing(self) -> str:
+        """What cannot be seen just now, so that its silence says nothing, in words; empty when all can."""
+
 
 class LocalSources:
     """The gateway's log and the hosts of this machine.
@@ -45,3 +48,7 @@ class LocalSources:
     def incidents(self, place: Place, model: str) -> tuple[list[Incident], Place]:
         """See `Sources`."""
         return self._target.failures.since(place, model)
+
+    def missing(self) -> str:
+        """See `Sources`."""
+        return "" if self._target.failures.is_readable() else "the gateway's log of failures is not there"

@@ -27,6 +27,9 @@ small share has cold caches: of two identical versions the one with a twentieth 
 instead of 0.02, and the one with a hundredth seven times."""
 OUT_SECONDS = 3.0
 """A candidate that is out of rotation for so long, while the stable version is in it, has to go."""
+MUTE_SECONDS = 5.0
+"""A candidate that is in rotation, and whose hosts tell no counts for so long, cannot be judged. A busy one is late
+now and then; what it counted meanwhile comes with the next answer."""
 DIED_SECONDS = 1.0
 """When no process of the stable version was replaced so soon after one of the candidate's, it was not the machine."""
 
@@ -113,6 +116,7 @@ class Watch:
         self._was_ready = (True, True)
         self._out_since: float | None = None
         self._died_at: float | None = None
+        self._mute_since: float | None = None
 
     def look(self, position: Position, generation: int, share: float) -> tuple[Seen, Position]:
         """What came since the position, and the position after it.
@@ -136,6 +140,9 @@ class Watch:
         news, position = _news(counted, position, pair)
         ready = (_is_ready(health, pair.candidate), _is_ready(health, pair.stable))
         position, died = self._died(position, health)
+        missing = self._sources.missing()
+        # Without the failures of this time its answers are none either: they would look like a good version.
+        news = {} if missing else news
         seen = Seen(
             candidate_ready=ready[0] and self._was_ready[0],
             stable_ready=ready[1] and self._was_ready[1],
@@ -146,6 +153,7 @@ class Watch:
             slow=tuple(_slow(news, position, pair)),
             answers=_answers(news, position, pair, generation),
             stop=died or self._out(health, ready),
+            missing=missing or self._mute(is_ready=ready[0]),
         )
         self._was_ready = ready
         return seen, _informed(position, self._counted, pair)
@@ -165,6 +173,15 @@ class Watch:
         self._died_at = self._monotonic() if self._died_at is None else self._died_at
         is_alone = self._monotonic() - self._died_at >= DIED_SECONDS
         return position, "its process died, or hung and was replaced" if is_alone else ""
+
+    def _mute(self, *, is_ready: bool) -> str:
+        is_told = any(host.ref == self._pair.candidate for host in self._counted.values())
+        if is_told or not is_ready:
+            self._mute_since = None
+            return ""
+        self._mute_since = self._monotonic() if self._mute_since is None else self._mute_since
+        is_long = self._monotonic() - self._mute_since >= MUTE_SECONDS
+        return f"its hosts have not told for {MUTE_SECONDS:.0f} s what they answered" if is_long else ""
 
     def _out(self, health: Mapping[VersionRef, HostHealth], ready: tuple[bool, bool]) -> str:
         candidate = health.get(self._pair.candidate)
