@@ -1,4 +1,4 @@
-"""What the stages ask of those who carry out commands for them, and of where they write down how far they are.
+"""What the stages ask of those who work for them: carry out commands, keep notes, tell of changes.
 
 One contract suite holds all implementations to it, fakes too.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipelines.ports import CellProgress
+from pipelines.values.watching import Places
 from pipelines.values.work import Carried, Task
 
 
@@ -75,3 +76,20 @@ class Notes(Protocol):
         Raises:
             Busy: another one holds it; `what` says what that one does.
         """
+
+
+class Changes(Protocol):
+    """Tells of changes below folders, soon after they were made; it may miss some, and tell of what is none."""
+
+    def watch(self, places: Places) -> None:
+        """Tell of changes there from now on; folders that are gone are passed over. It may tell of one right away."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until something has changed, at most so long; whether something has since the last call."""
+
+    @property
+    def trouble(self) -> str:
+        """Why it cannot tell of changes, in words; empty while it can."""
+
+    def close(self) -> None:
+        """Watch no more."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipelines.adapters.report_folder import ReportFolder
     from pipelines.adapters.templates import DrainTemplates
     from pipelines.adapters.warm.client import WarmKernels
-    from pipelines.crews import Crew, Notes
+    from pipelines.crews import Changes, Crew, Notes
     from pipelines.local.captures.folder import CaptureFolder
     from pipelines.local.captures.labels import LabelStore
     from pipelines.local.daemon import Parts
@@ -261,12 +261,27 @@ def local_notes(state: Path) -> Notes:
     return FileNotes(state)
 
 
-def make_crew(engine: str, root: Path) -> Crew:
+def make_crew(engine: str, root: Path, *, is_lasting: bool = True) -> Crew:
     """Who carries out several commands at once: processes of this machine."""
     from pipelines.adapters.crew import LocalCrew
 
     del engine
-    return LocalCrew(root)
+    return LocalCrew(root, is_lasting=is_lasting)
+
+
+def local_champions(state: Path, models: Sequence[str]) -> dict[str, str]:
+    """The champions of these models, by name, as the registry has them; in a moment."""
+    from pipelines.adapters.version_numbers import champion_number
+
+    found = {model: champion_number(state / "mlflow.db", model) for model in models}
+    return {model: f"{model}@{number}" for model, number in found.items() if number is not None}
+
+
+def file_changes() -> Changes:
+    """Who tells of changes of files."""
+    from pipelines.adapters.file_changes import FileChanges
+
+    return FileChanges()
 
 
 def sweep_list(path: Path) -> list[dict[str, str]]:

@@ -54,6 +54,7 @@ from pipelines.values import (
     VersionRef,
     VersionSpec,
 )
+from pipelines.values.watching import Places
 from pipelines.values.work import Carried, Task
 from pipelines.views import View
 
@@ -731,6 +732,39 @@ class FakeNotes:
             yield
         finally:
             self.held.discard(name)
+
+
+@dataclass
+class FakeChanges:
+    """Implements `crews.Changes`: something has changed when a test says so.
+
+    Args:
+        turn: Called each time somebody waits, before the answer.
+    """
+
+    turn: Callable[[], None] = lambda: None
+    trouble: str = ""
+    places: Places | None = None
+    _something: bool = False
+
+    def watch(self, places: Places) -> None:
+        """Keep the places."""
+        self.places = places
+
+    def touch(self) -> None:
+        """Something has changed."""
+        self._something = True
+
+    def wait(self, seconds: float) -> bool:
+        """Whether something has; nobody really waits."""
+        del seconds
+        self.turn()
+        is_so, self._something = self._something, False
+        return is_so
+
+    def close(self) -> None:
+        """Watch nothing."""
+        self.places = None
 
 
 @dataclass

@@ -43,6 +43,7 @@ from pipelines.values.signature import Field, Layout, Signature
 from pipelines.values.starting import Begun, Outcome, Sheet
 from pipelines.values.stock import Stock
 from pipelines.values.sweeps import RunStatus, Sweep, SweepRun
+from pipelines.values.watching import Event, Kind
 from pipelines.views import (
     AlertsTestView,
     AlertsView,
@@ -76,6 +77,8 @@ from pipelines.views import (
     VersionsView,
     VersionView,
     View,
+    WatchEventView,
+    WatchView,
 )
 from tests.fakes import running
 
@@ -137,6 +140,8 @@ def examples(word: str) -> dict[type[View], View]:
         ),
         DoctorView([Finding("disk", Health.WARNING, word, f"`turnout prune` frees some: {word}")]),
         SweepBoard(swept(word)),
+        WatchEventView(Event(NOON, Kind.BEGUN, f"digits is shipped: {word}", "digits")),
+        WatchView([Event(NOON, Kind.FAILED, word, "digits"), Event(NOON, Kind.TROUBLE, word)], False),
         SweepView(Swept(swept(word), third)),
         CacheView([Stock("digests", 1_234_567, 3, word, "turnout cache --prune")], 2_000),
         VerifyView(Verified(second, third, Compared((Change(word, 0.25, 0.250001),), 3), is_same=True)),

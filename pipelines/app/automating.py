@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ from pipelines.app.base import AppBase
 if TYPE_CHECKING:
     from pipelines import views
     from pipelines.stages.sweep import Asked
+    from pipelines.stages.triggers import Asked as Triggers
+    from pipelines.values.watching import Event
 
 
 class Automating(AppBase):
@@ -44,6 +46,41 @@ class Automating(AppBase):
                 lambda now: self._reporter.board(SweepBoard(now)),
             )
         return SweepView(done)
+
+    def watch_models(self, asked: Triggers, follow: Callable[[views.View], None] | None) -> views.View | None:
+        """Ship models when they change; see `stages.triggers`.
+
+        Args:
+            asked: What is watched; what does not end by itself goes on until Ctrl-C.
+            follow: Shown each event; without it they are steps.
+        """
+        from pipelines.project import read_project
+        from pipelines.stages.triggers import Means, Watch
+        from pipelines.views import WatchEventView, WatchView
+        from pipelines.wiring import file_changes, local_champions, make_crew
+
+        def tell(event: Event) -> None:
+            events.append(event)
+            if follow is not None and not asked.is_once:
+                follow(WatchEventView(event))
+                # A watch goes on for months.
+                events.clear()
+            else:
+                self._reporter.step(event.says)
+
+        events: list[Event] = []
+        # What a worker has imported may be what has changed.
+        with closing(make_crew("local", self.place.root, is_lasting=False)) as crew:
+            means = Means(
+                lambda: read_project(self.place.root),
+                lambda models: local_champions(self.place.state, models),
+                self.ports,
+                crew,
+                self.notes,
+                file_changes(),
+            )
+            is_good = Watch(asked, means, tell, self._reporter.step).run()
+        return WatchView(tuple(events), is_good) if asked.is_once else None
 
     def attempt(self, model: str, parameters: Mapping[str, str], by: str) -> views.View:
         """One run of a sweep; see `stages.sweep.attempt`."""

@@ -16,6 +16,7 @@ ORDER = (
     "undo",
     "ship",
     "sweep",
+    "watch",
     "status",
     "monitor",
     "compare",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from pipelines.commands.group import PARAMETER, SESSION, Session, main_group
+from pipelines.commands.group import PARAMETER, SESSION, SHARE, Session, main_group, share_words
 from pipelines.errors import BadInput
 
 if TYPE_CHECKING:
@@ -38,6 +38,40 @@ if TYPE_CHECKING:
 def sweep(session: Session, /, model: str, engine: str, resume: bool, **asked: Any) -> View:  # noqa: FBT001
     """Train with many combinations of parameters, several at once, and judge the best."""
     return session.app.sweep(_asked(model, is_resumed=resume, **asked), engine=engine, is_resumed=resume)
+
+
+@main_group.command()
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@SHARE
+@click.option("--once", is_flag=True, help="Ship what has changed since the last time, and end.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="At most so many models at once.")
+@click.option(
+    "--every",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Look at everything after so long, also where no change was told.",
+)
+@SESSION
+def watch(
+    session: Session,
+    models: tuple[str, ...],
+    canary: int | None,
+    shadow: bool,  # noqa: FBT001
+    once: bool,  # noqa: FBT001
+    jobs: int | None,
+    every: float,
+) -> View | None:
+    """Ship models when their code, data or packages change, on schedule, and after those they build on."""
+    from pipelines.stages.triggers import Asked as Triggers
+
+    if session.follow is None and not once:
+        raise BadInput(
+            "a cell cannot watch", instead="`%watch --once` ships what has changed now; a terminal can go on watching"
+        )
+    asked = Triggers(tuple(dict.fromkeys(models)), share_words(canary=canary, shadow=shadow), every, jobs, once)
+    return session.app.watch_models(asked, session.follow)
 
 
 @main_group.command(hidden=True)

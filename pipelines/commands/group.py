@@ -87,6 +87,16 @@ def SHARE(command: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802 - an
     return canary(shadow(command))
 
 
+def share_words(*, canary: int | None, shadow: bool) -> tuple[str, ...]:
+    """The share as it would be typed, for a command that somebody else carries out."""
+    # What is wrong is told now, not by each of them.
+    if canary is not None or shadow:
+        from pipelines.commands.running import deploy_options
+
+        deploy_options(canary=canary, shadow=shadow)
+    return (*(() if canary is None else ("--canary", str(canary))), *(("--shadow",) if shadow else ()))
+
+
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="turnout")
 def main_group() -> None:

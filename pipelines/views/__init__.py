@@ -19,6 +19,7 @@ from pipelines.views.running import DeploymentView, DownView, PlanView, StatusVi
 from pipelines.views.service_code import ServiceCodeView
 from pipelines.views.stages import PackageView, ReportView, ShipView, TrainView, VersionView
 from pipelines.views.sweep import SweepBoard, SweepView
+from pipelines.views.watching import WatchEventView, WatchView
 
 __all__ = [
     "AlertsTestView",
@@ -53,4 +54,6 @@ __all__ = [
     "VersionView",
     "VersionsView",
     "View",
+    "WatchEventView",
+    "WatchView",
 ]

@@ -19,6 +19,7 @@ from pipelines.adapters.mlflow_registry.client import open_client, quiet
 from pipelines.adapters.mlflow_registry.failures import told
 from pipelines.adapters.mlflow_registry.store import Store
 from pipelines.adapters.papermill_runner import PapermillRunner
+from pipelines.adapters.version_numbers import champion_number
 from pipelines.errors import BadProject, Busy, NoSuchVersion, NotebookContract, StorageFailed, TurnoutError
 from pipelines.ports import NotebookJob, RunFacts
 from pipelines.values import Check, Dependencies, Evidence, GateReport, ModelVersion, Provenance, Verdict
@@ -241,6 +242,8 @@ def test_what_is_read_from_the_tables_is_what_mlflow_says(state: Path) -> None:
         ]
         champion = client.get_model_version_by_alias("digits", "champion").version
     ours = registry.versions("digits")
+    assert champion_number(state / "mlflow.db", "digits") == int(champion)
+    assert champion_number(state / "mlflow.db", "credit") is None
     assert [version.ref.number for version in ours] == [int(version.version) for version in said]
     assert [version.run_id for version in ours] == [version.run_id for version in said]
     assert [version.metrics for version in ours] == [run.data.metrics for run in runs]

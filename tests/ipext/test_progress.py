@@ -12,8 +12,9 @@ import pytest
 from ipext import progress as module
 from ipext.progress import LiveReporter, Progress
 from pipelines.adapters.executions import ExecutionFolder
-from pipelines.adapters.version_numbers import version_numbers
+from pipelines.adapters.version_numbers import champion_number, version_numbers
 from pipelines.app import App
+from pipelines.errors import StorageFailed
 from pipelines.local.journal import durations
 from pipelines.ports import CellProgress
 from pipelines.views.blocks import Tone
@@ -125,6 +126,9 @@ def test_operations_are_expected_from_the_journal(tmp_path: Path) -> None:
     assert durations(tmp_path / "broken.db", "deploy", "digits") == []
     assert version_numbers(tmp_path / "broken.db", "digits") == []
     assert version_numbers(tmp_path / "missing.db", "digits") == []
+    assert champion_number(tmp_path / "missing.db", "digits") is None
+    with pytest.raises(StorageFailed, match="champion of digits"):
+        champion_number(tmp_path / "broken.db", "digits")
 
 
 def test_the_median_is_expected(tmp_path: Path) -> None:
