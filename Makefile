@@ -51,6 +51,7 @@ lint: setup  ## Check style, types and the import contracts
 bench: setup bench-packages  ## Measure serving side by side with what people use instead
 	@$(BIN)/python -m benchmarks.serving --write-docs
 	@$(BIN)/python -m benchmarks.gateway --write-docs
+	@$(BIN)/python -m benchmarks.watched --write-docs
 	@$(BIN)/python -m benchmarks.command_line --write-docs
 	@$(BIN)/python -m benchmarks.warm_kernels --write-docs
 	@$(BIN)/python -m benchmarks.unchanged --write-docs

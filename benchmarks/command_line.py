@@ -26,14 +26,13 @@ from statistics import median, quantiles
 import pipelines
 from benchmarks.machine import QUIET_PERCENT, busy_percent
 from benchmarks.material import ROOT
-from benchmarks.report import replace
-from pipelines.errors import TurnoutError
+from benchmarks.report import put
 from pipelines.local.protocol import ADDRESS, PROTOCOL
 
 ROUNDS = 30
 SCRIPTS = Path(sys.executable).parent
 DOCS = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- command line: begin -->", "<!-- command line: end -->"
+MARKS = ("<!-- command line: begin -->", "<!-- command line: end -->")
 PROJECT = """[tool.turnout.models.digits]
 train = "train.ipynb"
 validate = "validate.ipynb"
@@ -167,20 +166,6 @@ def _entry() -> dict[str, object]:
     return {**entry, "versions": {"digits@1": version}, "quarantined": {"digits@2": "rolled back"}, "operation": None}
 
 
-def write_docs(said: str, path: Path, marks: tuple[str, str] = (BEGIN, END)) -> None:
-    """Put the table between its marks.
-
-    Raises:
-        TurnoutError: the document has no such marks.
-    """
-    before, begin, rest = path.read_text(encoding="utf-8").partition(marks[0])
-    _, end, after = rest.partition(marks[1])
-    if not begin or not end:
-        instead = f"it lies between {marks[0]} and {marks[1]}"
-        raise TurnoutError(f"{path.name} has no place for the table", instead=instead)
-    replace(path, f"{before}{begin}\n\n{said}\n\n{end}{after}")
-
-
 def main() -> int:
     """Run it, and return the exit code."""
     parser = argparse.ArgumentParser(
@@ -195,7 +180,7 @@ def main() -> int:
     text = page(found, busy)
     print(text)
     if options.write_docs:
-        write_docs(text, DOCS)
+        put(text, DOCS, MARKS)
     return 0
 
 

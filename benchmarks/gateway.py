@@ -18,6 +18,7 @@ from statistics import median
 from benchmarks.load import Sample, press, wrk_version
 from benchmarks.machine import QUIET_PERCENT, busy_percent
 from benchmarks.material import ROOT, prepare
+from benchmarks.report import put
 from benchmarks.serving import WORK
 from benchmarks.visit import CONNECTIONS
 from pipelines.adapters.packaging.digest import bento_digest
@@ -33,7 +34,7 @@ SHARE_AIM = 0.75
 MORE_AIM_MS = 0.3
 """At the median of one connection."""
 DOCS = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- gateway: begin -->", "<!-- gateway: end -->"
+MARKS = ("<!-- gateway: begin -->", "<!-- gateway: end -->")
 
 
 @dataclass
@@ -111,19 +112,6 @@ def _aims(direct: Way, behind: Way) -> str:
     return f"Aims ({aims}): {'missed: ' + ', '.join(missed) if missed else 'met'}."
 
 
-def write_docs(text: str, path: Path) -> None:
-    """Put the table between its marks.
-
-    Raises:
-        TurnoutError: the document has no such marks.
-    """
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise TurnoutError(f"{path.name} has no place for the gateway", instead=f"it lies between {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
-
-
 def main() -> int:
     """Run it, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description="What the gateway costs.")
@@ -140,7 +128,7 @@ def main() -> int:
         text = page(ways)
         print(text)
         if options.write_docs:
-            write_docs(text, DOCS)
+            put(text, DOCS, MARKS)
     except TurnoutError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code

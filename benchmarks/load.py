@@ -55,18 +55,25 @@ def wrk_version() -> str:
     return (said.stdout + said.stderr).split(" [")[0].removeprefix("wrk ")
 
 
-def press(url: str, body: Path, connections: int, seconds: float) -> Sample:
+def press(url: str, body: Path, connections: int, seconds: float, script: Path = SCRIPT) -> Sample:
     """POST `body` to `url` over `connections` connections for `seconds`, rounded to full ones, at least 1.
+
+    Args:
+        url: Where to.
+        body: The file with it.
+        connections: How many at a time.
+        seconds: How long.
+        script: What wrk sends and prints.
 
     Raises:
         NotMeasured: wrk does not end well.
     """
     whole = max(1, round(seconds))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{whole}s", f"--timeout={ANSWER_TIMEOUT_SECONDS}s"]
-    environment = {**os.environ, "BENCHMARK_BODY": str(body)}
+    environment = {**os.environ, "BENCHMARK_BODY": str(body), "BENCHMARK_SCRIPTS": str(SCRIPT.parent)}
     try:
         run = subprocess.run(
-            [*command, "-s", str(SCRIPT), url],
+            [*command, "-s", str(script), url],
             env=environment,
             capture_output=True,
             text=True,

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.machine import Machine
 from benchmarks.visit import CONNECTIONS, Outcome
+from pipelines.errors import TurnoutError
 
 OURS = "turnout"
 RATE_AIMS = {"mlserver": 3.0, "kserve": 3.0, "bentoml": 15.0, "mlflow": 15.0, "bare": 0.8, "checked": 0.9}
@@ -145,6 +146,20 @@ def write_json(results: Results, path: Path) -> None:
     """Write the run to `path`, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, json.dumps(results.as_dict(), indent=1) + "\n")
+
+
+def put(said: str, path: Path, marks: tuple[str, str]) -> None:
+    """Put what was measured between its marks in a document.
+
+    Raises:
+        TurnoutError: the document has no such marks.
+    """
+    before, begin, rest = path.read_text(encoding="utf-8").partition(marks[0])
+    _, end, after = rest.partition(marks[1])
+    if not begin or not end:
+        instead = f"it lies between {marks[0]} and {marks[1]}"
+        raise TurnoutError(f"{path.name} has no place for the table", instead=instead)
+    replace(path, f"{before}{begin}\n\n{said}\n\n{end}{after}")
 
 
 def replace(path: Path, text: str) -> None:

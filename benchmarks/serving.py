@@ -16,8 +16,8 @@ from benchmarks.field import Contender, contenders
 from benchmarks.load import wrk_version
 from benchmarks.machine import QUIET_PERCENT, Machine, busy_percent
 from benchmarks.material import ROOT, Material, prepare
-from benchmarks.report import Results, write_json
-from benchmarks.tables import page, write_docs
+from benchmarks.report import Results, put, write_json
+from benchmarks.tables import MARKS, page
 from benchmarks.visit import Outcome
 from pipelines.errors import BadInput, TurnoutError
 
@@ -94,7 +94,7 @@ def main() -> int:
         # Of a part or a short run nothing is kept: those numbers are for looking at.
         write_json(results, WORK / "quick.json" if options.quick or options.only else RESULTS)
         if options.write_docs:
-            write_docs(results, DOCS)
+            put(page(results), DOCS, MARKS)
     except TurnoutError as error:
         say(f"{type(error).__name__}: {error}")
         return error.exit_code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks.machine import QUIET_PERCENT
 from benchmarks.report import (
@@ -14,32 +13,17 @@ from benchmarks.report import (
     Results,
     medians,
     missed,
-    replace,
     times,
 )
 from benchmarks.visit import CONNECTIONS, Outcome
-from pipelines.errors import TurnoutError
 
-BEGIN, END = "<!-- serving:begin -->", "<!-- serving:end -->"
+MARKS = ("<!-- serving:begin -->", "<!-- serving:end -->")
 
 
 def page(results: Results) -> str:
     """All of it: where, both tables, what was missed, what was measured."""
     parts = [_where(results), rates(results), _notes(results), ratios(results), *missed(results), _how(results)]
     return "\n\n".join(part for part in parts if part)
-
-
-def write_docs(results: Results, path: Path) -> None:
-    """Put the page between the two marks of a document.
-
-    Raises:
-        TurnoutError: the document has no such marks.
-    """
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise TurnoutError(f"{path.name} has no place for the tables", instead=f"it lies between {BEGIN} and {END}")
-    replace(path, f"{before}{BEGIN}\n\n{page(results)}\n\n{END}{after}")
 
 
 def rates(results: Results) -> str:

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks.command_line import write_docs
 from benchmarks.environments import environment
 from benchmarks.machine import QUIET_PERCENT, busy_percent
 from benchmarks.material import ROOT
+from benchmarks.report import put
 
 ROUNDS = 15
 DOCS = ROOT / "docs" / "caching.md"
@@ -114,7 +114,7 @@ def main() -> int:
     text = page(found, busy)
     print(text)
     if options.write_docs:
-        write_docs(text, DOCS, MARKS)
+        put(text, DOCS, MARKS)
     return 0
 
 

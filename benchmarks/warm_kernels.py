@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks.command_line import write_docs
 from benchmarks.machine import QUIET_PERCENT, busy_percent
 from benchmarks.material import ROOT
+from benchmarks.report import put
 
 ROUNDS = 5
 DOCS = ROOT / "docs" / "caching.md"
@@ -154,7 +154,7 @@ def main() -> int:
     text = page(found, busy)
     print(text)
     if options.write_docs:
-        write_docs(text, DOCS, MARKS)
+        put(text, DOCS, MARKS)
     return 0
 
 

@@ -16,11 +16,12 @@ import numpy as np
 from benchmarks.canary import judges, traffic
 from benchmarks.canary.judges import NEVER, Looks
 from benchmarks.canary.traffic import Traffic
+from benchmarks.report import put
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "canary.md"
 PICTURES = ROOT / "docs" / "canary"
-BEGIN, END = "<!-- simulated: begin -->", "<!-- simulated: end -->"
+MARKS = ("<!-- simulated: begin -->", "<!-- simulated: end -->")
 
 SEED = 20260131
 SHARE = 0.1
@@ -190,13 +191,6 @@ def draw(found: Mapping[tuple[str, int, float], Verdicts], folder: Path) -> None
     )
 
 
-def write_docs(text: str, path: Path) -> None:
-    """Put the tables between their marks."""
-    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
-
-
 def main() -> int:
     """Run it, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.canary", description=(__doc__ or "").partition("\n")[0])
@@ -208,7 +202,7 @@ def main() -> int:
     print(text)
     if options.write_docs:
         draw(found, PICTURES)
-        write_docs(text, DOCS)
+        put(text, DOCS, MARKS)
     return 0
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.command_line import BEGIN, DOCS, END, Contender, contenders, measure, page, write_docs
+from benchmarks.command_line import DOCS, MARKS, Contender, contenders, measure, page
+from benchmarks.report import put
 from pipelines.errors import TurnoutError
 
 
@@ -24,10 +25,10 @@ def test_the_table_has_median_and_slowest(tmp_path: Path) -> None:
     docs = tmp_path / "performance.md"
     docs.write_text(DOCS.read_text(encoding="utf-8"), encoding="utf-8")
     text = page([Contender("a command", ["true"], took=[100.0, 102.0, 4000.0])], busy=55)
-    write_docs(text, docs)
-    between = docs.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    put(text, docs, MARKS)
+    between = docs.read_text(encoding="utf-8").partition(MARKS[0])[2].partition(MARKS[1])[0]
     assert "| a command | 102 | 3,922 |" in between
     assert "55 %" in between
     docs.write_text("no marks", encoding="utf-8")
     with pytest.raises(TurnoutError, match="no place"):
-        write_docs(text, docs)
+        put(text, docs, MARKS)

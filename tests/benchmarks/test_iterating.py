@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from benchmarks import unchanged, warm_kernels
-from benchmarks.command_line import write_docs
 from benchmarks.material import ROOT
+from benchmarks.report import put
 
 
 def test_the_notebook_notes_its_first_step() -> None:
@@ -32,7 +32,7 @@ def test_the_tables_have_medians_and_ratios_of_one_round(tmp_path: Path) -> None
     assert "55 %" in text
     docs = tmp_path / "caching.md"
     docs.write_text(warm_kernels.DOCS.read_text(encoding="utf-8"), encoding="utf-8")
-    write_docs("WARM", docs, warm_kernels.MARKS)
-    write_docs("SAME", docs, unchanged.MARKS)
+    put("WARM", docs, warm_kernels.MARKS)
+    put("SAME", docs, unchanged.MARKS)
     assert "WARM" in docs.read_text(encoding="utf-8")
     assert "SAME" in docs.read_text(encoding="utf-8")

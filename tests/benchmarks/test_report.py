@@ -10,9 +10,9 @@ from benchmarks.field import Contender
 from benchmarks.load import Sample
 from benchmarks.machine import Machine
 from benchmarks.material import Material
-from benchmarks.report import Results, missed
+from benchmarks.report import Results, missed, put
 from benchmarks.server import Launch
-from benchmarks.tables import page, rates, ratios, write_docs
+from benchmarks.tables import MARKS, page, rates, ratios
 from benchmarks.visit import CONNECTIONS, Outcome, Visit
 from pipelines.errors import TurnoutError
 
@@ -95,7 +95,7 @@ def test_the_tables_take_their_place_between_the_marks(tmp_path: Path) -> None:
     document = tmp_path / "performance.md"
     document.write_text("before\n<!-- serving:begin -->\nold\n<!-- serving:end -->\nafter\n")
     for rate in (111, 222):
-        write_docs(_results(_outcome("turnout", _visit(0, rate))), document)
+        put(page(_results(_outcome("turnout", _visit(0, rate)))), document, MARKS)
     text = document.read_text()
     assert text.startswith("before\n")
     assert text.endswith("<!-- serving:end -->\nafter\n")
@@ -109,5 +109,5 @@ def test_a_document_without_marks_is_left_alone(tmp_path: Path) -> None:
     document = tmp_path / "performance.md"
     document.write_text("nothing here\n")
     with pytest.raises(TurnoutError, match="serving:begin"):
-        write_docs(_results(_outcome("turnout", _visit(0, 1))), document)
+        put(page(_results(_outcome("turnout", _visit(0, 1)))), document, MARKS)
     assert document.read_text() == "nothing here\n"

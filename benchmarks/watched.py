@@ -1,0 +1,164 @@
+"""`python -m benchmarks.watched`, or `make bench`: what it costs a host that it counts, is scraped and keeps a sample.
+
+Three hosts of the same bento are pressed in turn, each round in another order: one that neither counts nor keeps; one
+that counts, and whose metrics are read each second; one that keeps a tenth of its requests besides. All get the headers
+that the gateway writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from benchmarks.load import SCRIPT, Sample, press, wrk_version
+from benchmarks.machine import QUIET_PERCENT, busy_percent
+from benchmarks.material import ROOT, Material, prepare
+from benchmarks.report import put
+from benchmarks.server import Launch, Server, free_ports
+from benchmarks.serving import WORK
+from benchmarks.visit import CONNECTIONS, WARM_UP_SECONDS
+from pipelines.errors import TurnoutError
+from pipelines.local.captures.folder import CaptureFolder
+from pipelines.serving.capture import CAPTURES
+from pipelines.values import CaptureSettings
+
+DOCS = ROOT / "docs" / "performance.md"
+ROUNDS = 21
+SECONDS = 1.0
+RATE = 0.1
+LOST_AIM = 0.05
+"""Of the requests a second."""
+SCRAPE_SECONDS = 1.0
+UNCOUNTED = Path(__file__).with_name("uncounted.py")
+MARKED = SCRIPT.with_name("marked.lua")
+PLAIN, COUNTED, KEPT = "neither", "counted and scraped", "counted, scraped, a tenth kept"
+MARKS = ("<!-- watched: begin -->", "<!-- watched: end -->")
+
+
+@dataclass
+class Watched:
+    """One of the three, with what was seen of it, by number of connections."""
+
+    url: str
+    samples: dict[int, list[Sample]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> int:
+        """How many requests failed, in all."""
+        return sum(sample.failed for samples in self.samples.values() for sample in samples)
+
+
+def lost(one: Watched, plain: Watched, connections: int) -> float:
+    """The share of the requests a second that it costs: the median of the rounds, each compared with itself."""
+    pairs = zip(one.samples[connections], plain.samples[connections], strict=True)
+    return 1 - median(sample.rate / other.rate for sample, other in pairs)
+
+
+def measure(folder: Path, rounds: int, seconds: float) -> tuple[dict[str, Watched], int]:
+    """Press all three in turn; also how many requests were kept."""
+    material = prepare(WORK)
+    body = folder / "body.json"
+    body.write_text(json.dumps({"inputs": material.rows[:1].tolist()}))
+    captures = CaptureFolder(folder / "captures")
+    captures.set("digits", CaptureSettings(rate=RATE, max_mb=100_000))
+    with contextlib.ExitStack() as stack:
+        ways = {
+            PLAIN: stack.enter_context(_host(folder, material, body, "uncounted")),
+            COUNTED: stack.enter_context(_host(folder, material, body, "counted")),
+            KEPT: stack.enter_context(_host(folder, material, body, "kept", captures.path)),
+        }
+        for name in (COUNTED, KEPT):
+            stack.enter_context(_scraping(ways[name].url))
+        names = list(ways)
+        for number in range(rounds):
+            for connections in CONNECTIONS:
+                turn = number % len(names)
+                for name in names[turn:] + names[:turn]:
+                    sample = press(f"{ways[name].url}/predict", body, connections, seconds, MARKED)
+                    ways[name].samples.setdefault(connections, []).append(sample)
+        time.sleep(SCRAPE_SECONDS)  # what waits is written
+        kept = sum(1 for ref in captures.versions("digits") for _ in captures.read(ref))
+    return ways, kept
+
+
+@contextlib.contextmanager
+def _host(folder: Path, material: Material, body: Path, name: str, captures: Path | None = None) -> Iterator[Watched]:
+    (port,) = free_ports(1)
+    module = [str(UNCOUNTED)] if name == "uncounted" else ["-m", "pipelines.serving.host"]
+    command = [sys.executable, "-P", *module, "--bento", str(material.bento), "--port", str(port)]
+    environment = {"PYTHONPATH": str(material.bento)} | ({CAPTURES: str(captures)} if captures else {})
+    launch = Launch(command, port, "/predict", folder, environment)
+    with Server(launch, folder / f"{name}.log") as server:
+        server.ready_seconds(body.read_bytes())
+        press(launch.url, body, max(CONNECTIONS), WARM_UP_SECONDS, MARKED)
+        yield Watched(launch.url.removesuffix(launch.path))
+
+
+@contextlib.contextmanager
+def _scraping(url: str) -> Iterator[None]:
+    """Read its metrics and what the judge asks for, each second."""
+    leaves = threading.Event()
+
+    def scrape() -> None:
+        while not leaves.wait(SCRAPE_SECONDS):
+            for path in ("metrics", "arms"):
+                with urllib.request.urlopen(f"{url}/{path}", timeout=10) as answer:
+                    answer.read()
+
+    thread = threading.Thread(target=scrape, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        leaves.set()
+        thread.join(10)
+
+
+def page(ways: Mapping[str, Watched], kept: int) -> str:
+    """The table, and whether the aim was met."""
+    rows = ["| connections | " + " | ".join(f"req/s, {name}" for name in ways) + " | cost of all |", "|---" * 5 + "|"]
+    costs = {count: lost(ways[KEPT], ways[PLAIN], count) for count in CONNECTIONS}
+    for count, cost in costs.items():
+        rates = [f"{median(sample.rate for sample in way.samples[count]):,.0f}" for way in ways.values()]
+        rows.append(f"| {count} | {' | '.join(rates)} | {cost:.1%} |")
+    missed = [f"{cost:.1%} at {count}" for count, cost in costs.items() if cost > LOST_AIM]
+    aim = f"Aim (at most {LOST_AIM:.0%} of them): {'missed: ' + ', '.join(missed) if missed else 'met'}."
+    failed = sum(way.failed for way in ways.values())
+    return "\n".join([*rows, "", f"{kept:,} requests were kept, {failed} failed. {aim}"])
+
+
+def main() -> int:
+    """Run it, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.watched", description="What being watched costs.")
+    parser.add_argument("--quick", action="store_true", help="one short round, to see that everything works")
+    parser.add_argument("--write-docs", action="store_true", help="put the table into docs/performance.md")
+    options = parser.parse_args()
+    try:
+        wrk_version()
+        busy = busy_percent()
+        if busy > QUIET_PERCENT:
+            print(f"{busy:.0f} % of this machine is in use by others", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            found = measure(Path(folder), 1 if options.quick else ROUNDS, SECONDS)
+        text = page(*found)
+        print(text)
+        if options.write_docs:
+            put(text, DOCS, MARKS)
+    except TurnoutError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
