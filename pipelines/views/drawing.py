@@ -89,7 +89,7 @@ def share_text(share: float) -> str:
 
 SPARK_WIDTH = 20
 """Of a sparkline in characters."""
-_SVG = (120, 20)
+_SVG = (72, 20)
 """Width and height of one in a page, in pixels."""
 
 
