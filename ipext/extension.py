@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ipext import reports
 from ipext.completion import Completions
 from ipext.magics import Magics
 
@@ -52,11 +53,13 @@ class Extension:
             self._shell.register_magic_function(magic, "line", name)
         _service_code().register(self._shell, self._magics.app, self._magics.displayed)
         self._shell.Completer.custom_matchers.append(self._matcher)
+        reports.register(self._shell)
         self._magics.open()
 
     def _leave(self) -> None:
         self._magics.close()
         _service_code().unregister(self._shell)
+        reports.unregister(self._shell)
         known = self._shell.magics_manager.magics
         for kind, before in self._before.items():
             for name in known[kind].keys() - before.keys():

@@ -17,7 +17,7 @@ from pipelines.views.problems import ErrorView
 from pipelines.views.rollout import RolloutView
 from pipelines.views.running import DeploymentView, DownView, PlanView, StatusView
 from pipelines.views.service_code import ServiceCodeView
-from pipelines.views.stages import PackageView, ReportView, ShipView, TrainView, VersionView
+from pipelines.views.stages import ChecksView, PackageView, ReportView, ShipView, TrainView, VersionView
 from pipelines.views.sweep import SweepBoard, SweepView
 from pipelines.views.watching import WatchEventView, WatchView
 
@@ -25,6 +25,7 @@ __all__ = [
     "AlertsTestView",
     "AlertsView",
     "CacheView",
+    "ChecksView",
     "CompareView",
     "DeploymentView",
     "DiffView",

@@ -102,8 +102,7 @@ class ReportView(VersionView):
 
     def blocks(self) -> Sequence[Block]:
         """The table of checks, and what comes next."""
-        rival = f"compared with {self.report.champion}" if self.report.champion else ""
-        blocks = [Heading(str(self.ref), verdict_cell(self.report.verdict), rival), *checks_blocks(self.report.checks)]
+        blocks = ChecksView(self.report).blocks()
         next_step = {
             Verdict.PASS: f"Next: `turnout package {self.ref}` makes a bento of it.",
             Verdict.FAIL: "It is not packaged: a gate failed.",
@@ -114,6 +113,28 @@ class ReportView(VersionView):
     def document(self) -> Mapping[str, Any]:
         """The version with the report's `verdict`, `champion` and `checks`."""
         return {**self.version.as_dict(), **self.report.as_dict()}
+
+
+@dataclass(frozen=True)
+class ChecksView(View):
+    """A gate report by itself."""
+
+    report: GateReport
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check passed."""
+        return self.report.verdict is Verdict.PASS
+
+    def blocks(self) -> Sequence[Block]:
+        """The table of checks."""
+        rival = f"compared with {self.report.champion}" if self.report.champion else ""
+        head = Heading(str(self.report.ref), verdict_cell(self.report.verdict), rival)
+        return [head, *checks_blocks(self.report.checks)]
+
+    def document(self) -> Mapping[str, Any]:
+        """The report."""
+        return self.report.as_dict()
 
 
 @dataclass(frozen=True)

@@ -424,3 +424,21 @@ def test_the_place_is_what_the_magic_reads(fakes: Fakes) -> None:
     """The fakes' project is a real one on disk: what completes and what runs see the same."""
     assert Place.of(fakes.folder).models == ("digits",)
     assert inspect.signature(App).parameters.keys() >= {"start", "reporter"}
+
+
+def test_a_report_by_itself_is_its_table() -> None:
+    """Not the fields of a dataclass; after the extension is unloaded it is what it was."""
+    from pipelines.values import Check, GateReport, Verdict, VersionRef
+
+    shell = make_shell()
+    check = Check("accuracy", Verdict.PASS, 0.97, ">= 0.9")
+    report = GateReport(VersionRef("digits", 1), (check,))
+    assert shell.display_formatter is not None
+    before = shell.display_formatter.format(report)[0]
+    Extension.load(shell)
+    shown = shell.display_formatter.format(report)[0]
+    assert "<table" in shown["text/html"]
+    assert "GateReport(" not in shown["text/plain"]
+    assert "accuracy" in shown["text/plain"]
+    Extension.unload(shell)
+    assert shell.display_formatter.format(report)[0] == before
