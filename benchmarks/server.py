@@ -121,6 +121,11 @@ class Server:
                 process.kill()
         _still_alive(stubborn, STOP_SECONDS, self._process)
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started."""
+        return self._process.pid
+
     def ask(self, body: bytes) -> tuple[int, Any]:
         """POST one body on a connection of its own; the status and the parsed answer.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -19,6 +20,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+
+import psutil
 
 from benchmarks.load import SCRIPT, Sample, press, wrk_version
 from benchmarks.machine import QUIET_PERCENT, busy_percent
@@ -47,10 +50,29 @@ MARKS = ("<!-- watched: begin -->", "<!-- watched: end -->")
 
 @dataclass
 class Watched:
-    """One of the three, with what was seen of it, by number of connections."""
+    """One of the three.
+
+    Args:
+        url: Where it is asked.
+        pid: Its process.
+        samples: What was seen, by number of connections.
+        cpu: Microseconds of processor that a request took it, beside each of these; others disturb that less.
+    """
 
     url: str
+    pid: int = 0
     samples: dict[int, list[Sample]] = field(default_factory=dict)
+    cpu: dict[int, list[float]] = field(default_factory=dict)
+
+    def press(self, body: Path, connections: int, seconds: float) -> None:
+        """Ask for a while."""
+        process = psutil.Process(self.pid)
+        before = process.cpu_times()
+        sample = press(f"{self.url}/predict", body, connections, seconds, MARKED)
+        after = process.cpu_times()
+        took = after.user + after.system - before.user - before.system
+        self.samples.setdefault(connections, []).append(sample)
+        self.cpu.setdefault(connections, []).append(1e6 * took / (sample.rate * seconds))
 
     @property
     def failed(self) -> int:
@@ -84,8 +106,7 @@ def measure(folder: Path, rounds: int, seconds: float) -> tuple[dict[str, Watche
             for connections in CONNECTIONS:
                 turn = number % len(names)
                 for name in names[turn:] + names[:turn]:
-                    sample = press(f"{ways[name].url}/predict", body, connections, seconds, MARKED)
-                    ways[name].samples.setdefault(connections, []).append(sample)
+                    ways[name].press(body, connections, seconds)
         time.sleep(SCRAPE_SECONDS)  # what waits is written
         kept = sum(1 for ref in captures.versions("digits") for _ in captures.read(ref))
     return ways, kept
@@ -101,7 +122,7 @@ def _host(folder: Path, material: Material, body: Path, name: str, captures: Pat
     with Server(launch, folder / f"{name}.log") as server:
         server.ready_seconds(body.read_bytes())
         press(launch.url, body, max(CONNECTIONS), WARM_UP_SECONDS, MARKED)
-        yield Watched(launch.url.removesuffix(launch.path))
+        yield Watched(launch.url.removesuffix(launch.path), server.pid)
 
 
 @contextlib.contextmanager
@@ -124,13 +145,18 @@ def _scraping(url: str) -> Iterator[None]:
         thread.join(10)
 
 
-def page(ways: Mapping[str, Watched], kept: int) -> str:
+def page(ways: Mapping[str, Watched], kept: int, busy: float) -> str:
     """The table, and whether the aim was met."""
-    rows = ["| connections | " + " | ".join(f"req/s, {name}" for name in ways) + " | cost of all |", "|---" * 5 + "|"]
+    said = f"{time.strftime('%Y-%m-%d')}, {len(ways[PLAIN].samples[CONNECTIONS[0]])} rounds, {os.cpu_count()} cores."
+    if busy > QUIET_PERCENT:
+        said += f" The machine was not quiet: others used {busy:.0f} % of it."
+    head = "| connections | " + " | ".join(f"req/s, {name}" for name in ways)
+    rows = [said, "", f"{head} | cost of all | its processor's time, in microseconds a request |", "|---" * 6 + "|"]
     costs = {count: lost(ways[KEPT], ways[PLAIN], count) for count in CONNECTIONS}
     for count, cost in costs.items():
         rates = [f"{median(sample.rate for sample in way.samples[count]):,.0f}" for way in ways.values()]
-        rows.append(f"| {count} | {' | '.join(rates)} | {cost:.1%} |")
+        spent = " / ".join(f"{median(way.cpu[count]):.1f}" for way in ways.values())
+        rows.append(f"| {count} | {' | '.join(rates)} | {cost:.1%} | {spent} |")
     missed = [f"{cost:.1%} at {count}" for count, cost in costs.items() if cost > LOST_AIM]
     aim = f"Aim (at most {LOST_AIM:.0%} of them): {'missed: ' + ', '.join(missed) if missed else 'met'}."
     failed = sum(way.failed for way in ways.values())
@@ -150,7 +176,7 @@ def main() -> int:
             print(f"{busy:.0f} % of this machine is in use by others", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             found = measure(Path(folder), 1 if options.quick else ROUNDS, SECONDS)
-        text = page(*found)
+        text = page(*found, busy)
         print(text)
         if options.write_docs:
             put(text, DOCS, MARKS)

@@ -8,7 +8,8 @@ from benchmarks.watched import COUNTED, KEPT, PLAIN, Watched, lost, page
 
 
 def _watched(*rates: float) -> Watched:
-    return Watched("", {count: [Sample(count, rate, 0.1, 0.2, 0) for rate in rates] for count in CONNECTIONS})
+    samples = {count: [Sample(count, rate, 0.1, 0.2, 0) for rate in rates] for count in CONNECTIONS}
+    return Watched("", 0, samples, {count: [1e6 / rate for rate in rates] for count in CONNECTIONS})
 
 
 def test_the_cost_is_the_median_of_the_rounds() -> None:
@@ -19,8 +20,9 @@ def test_the_cost_is_the_median_of_the_rounds() -> None:
 def test_what_costs_too_much_is_said() -> None:
     """The aim is named, and where it was missed."""
     plain, kept = _watched(1000.0), _watched(940.0)
-    text = page({PLAIN: plain, COUNTED: _watched(990.0), KEPT: kept}, 7)
-    assert "| 1 | 1,000 | 990 | 940 | 6.0% |" in text
+    text = page({PLAIN: plain, COUNTED: _watched(990.0), KEPT: kept}, 7, busy=55)
+    assert "| 1 | 1,000 | 990 | 940 | 6.0% | 1000.0 / 1010.1 / 1063.8 |" in text
+    assert "55 %" in text
     assert "missed: 6.0% at 1, 6.0% at 16, 6.0% at 64" in text
     kept.samples = _watched(960.0).samples
-    assert "of them): met" in page({PLAIN: plain, COUNTED: plain, KEPT: kept}, 7)
+    assert "of them): met" in page({PLAIN: plain, COUNTED: plain, KEPT: kept}, 7, busy=1)
