@@ -70,7 +70,7 @@ class RunningLine:
 
     def load(self, folder: Path, **changes: Any) -> Load:
         """Load on `digits`."""
-        return Load(Plan(self.url(), BODY, **changes), folder)
+        return Load(Plan(self.url(), **{"body": BODY, **changes}), folder)
 
     def operate(self, verb: str, model: str = "digits", **arguments: Any) -> dict[str, Any]:
         """One operation from this process; the model's entry afterwards."""

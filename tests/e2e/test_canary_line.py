@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.running import RunningLine, running_line, wait_until
+from tests.e2e.versions import row_ending_in
 
 SETTINGS = """
 judge = true
@@ -130,3 +133,99 @@ def test_nobody_judges_where_nobody_shall(line: RunningLine, tmp_path: Path) -> 
         load.wait_for_more(1000)
     assert line.weights() == {"digits@1": 80, "digits@2": 20}
     assert rollout(line) == {}
+
+
+@pytest.mark.parametrize("seldom", [False, True])
+def test_a_canary_that_answers_nan_is_rolled_back_by_itself(
+    patient: RunningLine, tmp_path: Path, *, seldom: bool
+) -> None:
+    """To all requests, or to the few that its warm-up had none of: no client gets one, and each is a failure."""
+    line, stack = patient, ExitStack()
+    rare = json.dumps({"inputs": row_ending_in(2.0)})
+    usual = json.dumps({"inputs": row_ending_in(0.0)}) if seldom else rare
+    line.shelf.add(2, "overflows")
+    (tmp_path / "rare").mkdir()
+    with stack:
+        often = stack.enter_context(line.load(tmp_path, **GENTLE, body=usual))
+        loads = [often]
+        if seldom:
+            gentle = {**GENTLE, "kept": 1, "pause_seconds": 0.02}
+            loads.append(stack.enter_context(line.load(tmp_path / "rare", **gentle, body=rare)))
+        often.wait_for_more(400)
+        begun = time.monotonic()
+        line.deploy(2, share=20)
+        wait_until(lambda: is_in(line, "live"), "the rollback", 60)
+        took = time.monotonic() - begun
+    found = rollout(line)
+    kind = "NaN to some" if seldom else "NaN to all"
+    print(f"{kind}: {took:.1f} s, {found['requests']} requests, {found['failures']} of them failed")  # noqa: T201
+    assert line.weights() == {"digits@1": 100}
+    assert "digits@2" in line.entry()["quarantined"]
+    event = last(line, "rollback")
+    assert event["actor"] == "turnout"
+    assert ("too many failures" if seldom else "failed at each of its first") in event["reason"]
+    assert 0 < found["failures"] <= found["requests"]
+    assert [load.log.failed for load in loads] == [0] * len(loads)
+
+
+@pytest.mark.parametrize("holdback", [0, 20])
+def test_late_harm_is_rolled_back_by_itself(tmp_path: Path, holdback: int) -> None:
+    """A promoted version begins to fail at a tenth of its requests, and the daemon is killed over it: it is left."""
+    settings = SETTINGS + f"holdback = {holdback}\n"
+    with running_line(tmp_path / "project", versions=1, settings=settings) as line:
+        line.deploy(1)
+        ref = line.shelf.add(2, "moody")
+        with line.load(tmp_path, **GENTLE) as load:
+            line.deploy(2, share=20)
+            line.operate("promote")
+            wait_until(lambda: rollout(line).get("kind") == "bake" and rollout(line)["requests"] > 100, "a good start")
+            assert line.weights()["digits@2"] == 100 - holdback
+            begun = time.monotonic()
+            line.shelf.mood(ref, "tenth")
+            wait_until(lambda: rollout(line)["failures"] > 0 or is_in(line, "live"), "the first failures")
+            line.kill("daemon")
+            wait_until(lambda: is_in(line, "live"), "the rollback", 60)
+            took = time.monotonic() - begun
+        found = rollout(line)
+        print(  # noqa: T201
+            f"late, holdback {holdback}: {took:.1f} s, {found['requests']} requests, {found['failures']} of them failed"
+        )
+        assert line.weights() == {"digits@1": 100}
+        assert "digits@2" in line.entry()["quarantined"]
+        assert last(line, "rollback")["actor"] == "turnout"
+        assert load.log.failed == 0
+
+
+def test_a_bake_without_harm_makes_the_champion(tmp_path: Path) -> None:
+    """Its end is the judge's: with its evidence in the history, and after as long as was watched."""
+    settings = SETTINGS.replace("bake_minutes = 30", "bake_minutes = 0.1")
+    with running_line(tmp_path / "project", versions=1, settings=settings) as line:
+        line.deploy(1)
+        line.shelf.add(2)
+        line.deploy(2)
+        line.kill("daemon")
+        assert is_in(line, "baking")
+        wait_until(lambda: is_in(line, "live"), "the end of the bake")
+        assert line.weights() == {"digits@2": 100}
+        event = last(line, "bake")
+        assert event["actor"] == "turnout"
+        assert "has baked for 0.1 min without harm" in event["reason"]
+        assert event["evidence"]["judge"]["seconds"] >= 6
+
+
+def test_a_daemon_killed_between_decision_and_switch(tmp_path: Path) -> None:
+    """It has written down that it rolls back, and is dead: the next one does it."""
+    with running_line(tmp_path / "project", versions=1, settings=SETTINGS) as line:
+        line.turnout("deploy", "digits@1", TURNOUT_FAILPOINT="rollback.intended=kill")
+        first = line.only("daemon").pid
+        ref = line.shelf.add(2, "moody")
+        with line.load(tmp_path, **GENTLE) as load:
+            line.deploy(2, share=20)
+            line.shelf.mood(ref, "503")
+            wait_until(lambda: is_in(line, "live"), "the rollback", 60)
+            load.wait_for_more(10)
+        assert line.only("daemon").pid != first
+        assert line.weights() == {"digits@1": 100}
+        assert "digits@2" in line.entry()["quarantined"]
+        assert [event["action"] for event in line.control.operator.history("digits")].count("rollback") == 1
+        assert load.log.failed == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,6 +18,15 @@ from tests.serving.bentos import make_tensor_bento, tensor_rows
 
 ROW = tensor_rows(1)
 """One row that every version made here answers."""
+
+
+def row_ending_in(value: float) -> list[Any]:
+    """The same row with another last number."""
+    rows = np.array(ROW)
+    rows[0, -1, -1, -1] = value
+    changed: list[Any] = rows.tolist()
+    return changed
+
 
 # Each is code put at the end of a module in the bento's own copy of the host.
 _SABOTAGE = {
@@ -94,7 +104,8 @@ class Shelf:
         Args:
             number: Its number.
             kind: `good`; `crashes` at its start; `never_ready`; `nan`, which answers that; `slow`, which takes 20 ms;
-                `shifted`, which says something else; `moody`, see `mood`.
+                `shifted`, which says something else; `overflows`, which answers NaN where a row ends in more than 1, as
+                no row of its warm-up does; `moody`, see `mood`.
             model: Its model.
             is_passed: Whether its gates passed.
         """
@@ -111,6 +122,8 @@ class Shelf:
             _append(folder / "pipelines" / "serving" / "replica.py", _SLOW)
         elif kind == "shifted":
             _change_weights(folder / "model" / "model.onnx", lambda old: old[:, ::-1].copy())
+        elif kind == "overflows":
+            _change_weights(folder / "model" / "model.onnx", _overflowing)
         elif kind == "nan":
             _change_weights(folder / "model" / "model.onnx", lambda old: np.full_like(old, np.nan))
         self.catalogue.put(Bento(ref, str(folder), bento_digest(folder), is_passed=is_passed, memory_mb=70.0))
@@ -141,6 +154,13 @@ def _append(module: Path, code: str) -> None:
     # Before the module runs itself.
     body, mark, rest = text.partition('\nif __name__ == "__main__":')
     module.write_text(f"{body}\n{code}{mark}{rest}", encoding="utf-8")
+
+
+def _overflowing(weights: np.ndarray) -> np.ndarray:
+    """The weights with one so large that its product with more than 1 is infinite; with 0 it changes nothing."""
+    changed = weights.copy()
+    changed[-1, 0] = 0.9 * np.finfo(weights.dtype).max
+    return changed
 
 
 def _change_weights(file: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
