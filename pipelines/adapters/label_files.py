@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import BadInput
-from pipelines.values.labels import Label, read_label
+from pipelines.values.labels import IDS, LABEL, Label, read_label
 
-IDS = ("request_id", "x-turnout-id", "id")
-"""What the column of ids may be called; the first one that is there counts."""
-LABEL = "label"
 _BATCH = 10_000
 _WANTED = "it has the columns request_id and label"
 

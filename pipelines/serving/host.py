@@ -129,6 +129,7 @@ class Host:
     def __init__(self, folder: Path, instance: str, where: str) -> None:
         from pipelines.serving.capture import CAPTURES, captured
         from pipelines.serving.hotpath import HotPath
+        from pipelines.serving.labels import spool_of
         from pipelines.serving.probes import LateApp, Probes
         from pipelines.serving.replica import Replica
 
@@ -140,7 +141,8 @@ class Host:
         self.is_loading = False
         self._where = where
         self._late = LateApp(self._bento_app)
-        self.app = HotPath(Probes(self._late, self.replica), self.replica)
+        spool = spool_of(os.environ.get(CAPTURES), replica.manifest, replica.instance)
+        self.app = HotPath(Probes(self._late, self.replica, spool), self.replica)
 
     def run(self, sock: socket.socket, grace: float) -> None:
         """Serve until SIGTERM or SIGINT, or until loading fails; requests in flight get `grace` seconds."""

@@ -12,6 +12,7 @@ import orjson
 
 from pipelines.errors import ServeFailed
 from pipelines.serving.asgi import App, Message, Receive, Scope, Send, respond
+from pipelines.serving.labels import LabelDoor, Spool
 from pipelines.serving.metrics import CONTENT_TYPE, render
 from pipelines.serving.refusals import refuse
 from pipelines.serving.replica import Replica
@@ -25,14 +26,20 @@ _OWN_ONLY = (b"content-security-policy", b"default-src 'self' 'unsafe-inline' da
 
 
 class Probes:
-    """Answers `/livez`, `/healthz`, `/readyz`, `/metrics` and `/arms`; all else goes to the wrapped application.
+    """Answers `/livez`, `/healthz`, `/readyz`, `/metrics`, `/arms`, `/labels`; all else goes to the application behind.
 
     All are answered on the event loop, since whatever takes long runs in threads: a probe that is late means that
     predictions are late, too.
+
+    Args:
+        app: The application behind.
+        replica: What is served.
+        spool: Where labels go; None where nobody comes for them.
     """
 
-    def __init__(self, app: App, replica: Replica) -> None:
+    def __init__(self, app: App, replica: Replica, spool: Spool | None = None) -> None:
         self._app = app
+        self._labels = LabelDoor(replica.manifest, spool)
         self._replica = replica
         ref = replica.manifest.ref
         self._about = orjson.dumps({"instance": replica.instance, "model": ref.model, "version": ref.number})
@@ -51,6 +58,8 @@ class Probes:
             replica = self._replica
             text = await asyncio.to_thread(render, replica.metrics, replica.manifest, replica.instance)
             await respond(send, 200, text, [(b"content-type", CONTENT_TYPE)])
+        elif path == "/labels":
+            await self._labels(scope, receive, send)
         elif scope["type"] == "http" and self._replica.predictor is None:
             loading = ServeFailed(f"{self._replica.manifest.ref} is still being loaded", then="Try again in a second.")
             await refuse(loading, [], receive, send, None, 0)

@@ -13,6 +13,10 @@ from pipelines.errors import BadInput
 Truth = str | float
 """A class by its name, or a number."""
 
+IDS = ("request_id", "x-turnout-id", "id")
+"""What the request's id may be called; the first one that is there counts."""
+LABEL = "label"
+"""What the truth is called."""
 LONGEST_ID = 128
 LONGEST_TEXT = 200
 MOST_ROWS = 100_000
@@ -37,25 +41,43 @@ class Label:
 
 
 def read_label(request_id: Any, label: Any) -> Label:
-    """A label as JSON or a table has it: a text, a number, a truth value, or a list of these, one a row.
+    """A label as JSON or a table has it; see `read_id` and `read_rows`.
+
+    Raises:
+        BadInput: one of the two is none; the message does not say where, the caller knows.
+    """
+    return Label(read_id(request_id), read_rows(label))
+
+
+def read_id(value: Any) -> str:
+    """A request's id.
+
+    Raises:
+        BadInput: it is none.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise BadInput(
+            f"the request id is {_shown(value)}", instead="it is the text that the answer had as x-turnout-id"
+        )
+    name = value.strip()
+    if len(name) > LONGEST_ID:
+        raise BadInput(f"the request id has {len(name)} characters", instead=f"it has at most {LONGEST_ID}")
+    return name
+
+
+def read_rows(label: Any) -> tuple[Truth, ...]:
+    """A text, a number, a truth value, or a list of these, one a row.
 
     The same truth is the same value however it was written: `3`, `3.0` and `"3"`, `true` and `"True"`. A text such as
     `007` stays one.
 
     Raises:
-        BadInput: one of the two is none; the message does not say where, the caller knows.
+        BadInput: it is none of these.
     """
-    if not isinstance(request_id, str) or not request_id.strip():
-        raise BadInput(
-            f"the request id is {_shown(request_id)}", instead="it is the text that the answer had as x-turnout-id"
-        )
-    name = request_id.strip()
-    if len(name) > LONGEST_ID:
-        raise BadInput(f"the request id has {len(name)} characters", instead=f"it has at most {LONGEST_ID}")
     rows = label if isinstance(label, list) else [label]
     if not 0 < len(rows) <= MOST_ROWS:
         raise BadInput(f"the label is a list of {len(rows)}", instead="it has one label a row of the request")
-    return Label(name, tuple(map(_truth, rows)))
+    return tuple(map(_truth, rows))
 
 
 def _truth(value: Any) -> Truth:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from pipelines.errors import StorageFailed
 from pipelines.local.captures.folder import CaptureFolder
 from pipelines.local.captures.labels import LabelStore
 from pipelines.local.captures.quality import LiveQuality
+from pipelines.serving.labels import FOLDER, Spool
 from pipelines.values import CaptureSettings
-from pipelines.values.labels import Label, Taken, Truth, read_label
+from pipelines.values.labels import Label, Taken, Truth, read_label, read_rows
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SURE_FIVE = [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
@@ -281,3 +283,73 @@ def test_the_status_tells_the_quality(world: World, tmp_path: Path) -> None:
     (found,) = room.status("digits")["quality"]["versions"]["digits@1"]
     assert (found["kind"], found["value"], found["requests"]) == ("accuracy", 1.0, 1)
     room.room.close()
+
+
+class Host:
+    """A host that takes labels by HTTP."""
+
+    def __init__(self, world: World, instance: str = "a") -> None:
+        self.spool = Spool(world.folder.path / FOLDER / "digits", instance)
+
+    def put(self, **labels: Truth) -> None:
+        """Labels by request id."""
+        lines = [json.dumps({"id": key, "rows": read_rows(label)}) + "\n" for key, label in labels.items()]
+        self.spool.put("".join(lines).encode())
+
+
+def test_labels_that_hosts_have_put_down_are_taken_in_once(world: World) -> None:
+    """Of two hosts whose files still grow; also when the daemon ends in between."""
+    hosts = Host(world, "a"), Host(world, "b")
+    hosts[0].put(a=5)
+    hosts[1].put(b=5)
+    assert world.store.spooled("digits") == Taken(waiting=2)
+    world.store.close()
+    world.store = world.opened()
+    hosts[0].put(c=5, d=5, e=5)
+    assert world.store.spooled("digits", most=2) == Taken(waiting=3)
+    assert world.store.spooled("digits") == Taken()
+    assert world.counts() == {"waiting": 5}
+    for host in hosts:
+        host.spool.close()
+
+
+def test_a_half_written_label_waits_and_an_unreadable_one_is_passed_over(world: World) -> None:
+    """A host that is killed in a write leaves half a line; what stands in the way does not hold up the others."""
+    folder = world.folder.path / FOLDER / "digits"
+    folder.mkdir(parents=True)
+    file = folder / "20260131T120000-a.jsonl"
+    file.write_text('garbage\n{"id": "a", "rows": [5]}\n{"id": "b", "ro')
+    assert world.store.spooled("digits") == Taken(waiting=1)
+    with file.open("a") as more:
+        more.write('ws": [5]}\n')
+    assert world.store.spooled("digits") == Taken(waiting=1)
+
+
+def test_a_file_of_labels_goes_when_no_host_writes_to_it_any_more(world: World) -> None:
+    """Not before all of it was taken in, and not while more may come."""
+    host = Host(world)
+    host.put(a=5)
+    (file,) = world.folder.spooled("digits")
+    world.now = file.stat().st_mtime + 10
+    world.store.spooled("digits")
+    assert world.folder.spooled("digits") == [file]
+    world.now += 3 * 3600
+    world.store.spooled("digits")
+    assert world.folder.spooled("digits") == []
+    host.put(b=5)
+    assert world.store.spooled("digits") == Taken(waiting=1)
+    host.spool.close()
+
+
+def test_two_daemons_at_once_take_each_label_once(world: World) -> None:
+    """For a moment an old one and its successor may both be at work."""
+    host, other = Host(world), world.opened()
+    for number in range(40):
+        host.put(**{f"r{number}": 5})
+        first, second = (world.store, other) if number % 2 else (other, world.store)
+        with ThreadPoolExecutor(2) as pool:
+            taken = [one.result() for one in [pool.submit(store.spooled, "digits") for store in (first, second)]]
+        assert sum(one.waiting for one in taken) == 1
+    assert world.counts() == {"waiting": 40}
+    other.close()
+    host.spool.close()

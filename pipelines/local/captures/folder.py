@@ -21,8 +21,12 @@ from typing import Any
 from pipelines.errors import BadInput, StorageFailed
 from pipelines.local.files import replace_file
 from pipelines.serving.capture import SALT
+from pipelines.serving.labels import FOLDER
 from pipelines.serving.segments import drop
 from pipelines.values import Captured, CaptureSettings, VersionRef, read_ref
+
+_RELEASED_SECONDS = 2 * 3600.0
+"""A host begins a new file each hour."""
 
 
 class CaptureFolder:
@@ -82,6 +86,17 @@ class CaptureFolder:
             with suppress(OSError):  # a version whose captures are all gone
                 (self.path / str(ref)).rmdir()
         return len(gone)
+
+    def spooled(self, model: str) -> list[Path]:
+        """What hosts have put down of a model's labels, the oldest first."""
+        return sorted((self.path / FOLDER / model).glob("*.jsonl"))
+
+    def release(self, spooled: Path, offset: int, now: float) -> None:
+        """Remove labels that were taken in up to there, unless more may still come to this file."""
+        with suppress(OSError):
+            status = spooled.stat()
+            if status.st_size <= offset and now - status.st_mtime > _RELEASED_SECONDS:
+                spooled.unlink()
 
     def read(self, ref: VersionRef) -> Iterator[Captured]:
         """All captures of a version, the oldest segment first."""

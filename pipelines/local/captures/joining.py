@@ -102,6 +102,15 @@ class Joined:
         return rows, rows * rows, faults, faults * faults, rows * faults
 
 
+def read_spooled(line: bytes) -> Label | None:
+    """A label as a host has put it down; None for what is none."""
+    try:
+        said = json.loads(line)
+        return Label(said["id"], tuple(said["rows"]))
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
 def join(label: Label, answer: Answer) -> Joined | str:
     """An answer with its truth, or why the two do not fit."""
     rows, truths = len(answer.said), len(label.rows)

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -46,8 +47,30 @@ CREATE TABLE IF NOT EXISTS tallies (
     crossed REAL NOT NULL, PRIMARY KEY (model, version, is_classes)
 );
 CREATE TABLE IF NOT EXISTS counts (model TEXT, name TEXT, value INTEGER NOT NULL, PRIMARY KEY (model, name));
-CREATE TABLE IF NOT EXISTS taken (name TEXT PRIMARY KEY);
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read of a file that grows.
+
+    Args:
+        path: Its name, from the folder of captures on.
+        offset: Where the reading began.
+        after: Where it ended.
+    """
+
+    path: str
+    offset: int
+    after: int
+
+    def advance(self, db: sqlite3.Connection) -> bool:
+        """Note that it was read; False when another process was quicker."""
+        row = db.execute("SELECT offset FROM segments WHERE path = ?", (self.path,)).fetchone()
+        if (row[0] if row else 0) != self.offset:
+            return False
+        db.execute("INSERT OR REPLACE INTO segments VALUES (?, ?)", (self.path, self.after))
+        return True
 
 
 class LabelFile:

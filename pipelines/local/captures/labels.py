@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pipelines.local.captures.folder import CaptureFolder, lines, read_line
-from pipelines.local.captures.joining import Answer, answer_of
-from pipelines.local.captures.label_file import LabelFile, answers_of, count, drop_old, pair
+from pipelines.local.captures.joining import Answer, answer_of, read_spooled
+from pipelines.local.captures.label_file import LabelFile, Read, answers_of, count, drop_old, pair
 from pipelines.policy.truth import Tally, quality
 from pipelines.values import CaptureSettings, LabelledAnswer, VersionRef
 from pipelines.values.labels import KINDS, Label, LabelSummary, Quality, Taken
@@ -47,7 +47,7 @@ class LabelStore:
         """Whether any label ever came; until then nothing is read or written for their sake."""
         return self._file.exists
 
-    def add(self, model: str, labels: Sequence[Label], *, name: str = "") -> Taken:
+    def add(self, model: str, labels: Sequence[Label], read: Read | None = None) -> Taken:
         """Take labels in, all or none, and join those whose answers are known.
 
         The first label of a request holds, unless it did not fit the answer: the same again changes nothing, and one
@@ -56,14 +56,15 @@ class LabelStore:
         Args:
             model: Whose requests they are.
             labels: Not too many: nobody else writes meanwhile.
-            name: Of the file they come from, when it may come again; then nothing is taken the second time.
+            read: Of which file they are, and how far it is read with them; when it is read further already, nothing is
+                taken.
 
         Raises:
             StorageFailed: the disk is full or read-only, or the store is broken.
         """
         settings = self._captures.settings(model)
         with self._file.open("taking labels in") as db:
-            if name and not db.execute("INSERT OR IGNORE INTO taken VALUES (?)", (name,)).rowcount:
+            if read is not None and not read.advance(db):
                 return Taken()
             fresh, known, others, examples = self._sort(db, model, labels)
             counts = {**dict.fromkeys(KINDS, 0), "repeated": known, "contradicting": others}
@@ -105,8 +106,7 @@ class LabelStore:
             return False
         left = most
         hidden = frozenset(settings.hash) if (settings := self._captures.settings(model)) else frozenset()
-        with self._file.open("reading") as db:
-            offsets = dict(db.execute("SELECT path, offset FROM segments"))
+        offsets = self._offsets()
         for ref in self._captures.versions(model):
             for segment in self._captures.segments(ref):
                 while left is None or left > 0:
@@ -192,14 +192,37 @@ class LabelStore:
                 if not (self._captures.path / path).exists():
                     db.execute("DELETE FROM segments WHERE path = ?", (path,))
 
-    def forget(self, names: Iterable[str]) -> None:
-        """These files are gone, and will not come again."""
-        with self._file.open("tidying") as db:
-            db.executemany("DELETE FROM taken WHERE name = ?", [(name,) for name in names])
+    def spooled(self, model: str, most: int = LINES) -> Taken:
+        """Take in what hosts have put down, each label once.
+
+        Args:
+            model: It.
+            most: How many at once.
+
+        Raises:
+            StorageFailed: the disk is full or read-only, or the store is broken.
+        """
+        taken = Taken()
+        for file in self._captures.spooled(model):
+            name = self._name(file)
+            offset = self._offsets().get(name, 0)
+            while found := list(islice(lines(file, offset), most)):
+                labels = [label for line, _ in found if (label := read_spooled(line)) is not None]
+                taken = taken.plus(self.add(model, labels, Read(name, offset, found[-1][1])))
+                offset = self._offsets().get(name, 0)
+            self._captures.release(file, offset, self._now())
+        return taken
 
     def close(self) -> None:
         """Close the file; what was written is on the disk already."""
         self._file.close()
+
+    def _name(self, file: Path) -> str:
+        return file.relative_to(self._captures.path).as_posix()
+
+    def _offsets(self) -> dict[str, int]:
+        with self._file.open("reading") as db:
+            return dict(db.execute("SELECT path, offset FROM segments"))
 
     def _sort(
         self, db: sqlite3.Connection, model: str, labels: Sequence[Label]
@@ -248,7 +271,7 @@ class LabelStore:
 
     def _read_some(self, segment: Path, offsets: dict[str, int], most: int, hidden: frozenset[str]) -> int:
         """Read some lines of a segment; how many there were."""
-        name = f"{segment.parent.name}/{segment.name}"
+        name = self._name(segment)
         offset = offsets.get(name, 0)
         try:
             if segment.stat().st_size <= offset:
@@ -260,13 +283,9 @@ class LabelStore:
             return 0
         answers = [answer_of(kept, hidden) for line, _ in found if (kept := read_line(line)) is not None]
         with self._file.open("joining captures with labels") as db:
-            row = db.execute("SELECT offset FROM segments WHERE path = ?", (name,)).fetchone()
             offsets[name] = found[-1][1]
-            if (row[0] if row else 0) != offset:  # another process was quicker
-                offsets[name] = row[0] if row else 0
-                return len(found)
-            db.execute("INSERT OR REPLACE INTO segments VALUES (?, ?)", (name, offsets[name]))
-            self._put(db, answers)
+            if Read(name, offset, offsets[name]).advance(db):
+                self._put(db, answers)
         return len(found)
 
     def _put(self, db: sqlite3.Connection, answers: Sequence[Answer]) -> None:

@@ -41,9 +41,10 @@ class LiveQuality:
         Raises:
             TurnoutError: the project file cannot be read, or the store is broken.
         """
-        if not self._labels.exists:
-            return
         for model in self._project().models:
+            self._labels.spooled(model)
+            if not self._labels.exists:
+                continue
             self._labels.read(model, CAPTURES)
             summary = self._labels.summary(model)
             if summary.labels.received:
