@@ -12,6 +12,7 @@ from pipelines.project_automation import automation
 from pipelines.project_gates import read_gates
 from pipelines.project_tables import Key, Number, Reader, Table, nearest, path_of
 from pipelines.values import CaptureSettings, ModelConfig, Rollout, check_model_name
+from pipelines.values.drift import DriftSettings
 
 _ALPHA = "a probability from 0.000001 to 0.2, such as 0.005"
 
@@ -33,6 +34,7 @@ class _Model(Table):
     gates: dict[str, Any] = Field(default={}, description="a table of gates")
     rollout: dict[str, Any] = Field(default={}, description="a table")
     capture: dict[str, Any] = Field(default={}, description="a table")
+    drift: bool | dict[str, Any] = Field(default={}, description="a table, or false")
 
 
 class _Rollout(Table):
@@ -63,6 +65,13 @@ class _Capture(Table):
     max_days: Number = Field(14.0, ge=0.01, le=3650, description="a number from 0.01 to 3650")
 
 
+class _Drift(Table):
+    window_rows: int = Field(500, ge=50, le=100_000, description="a whole number from 50 to 100000")
+    min_minutes: Number = Field(1.0, ge=0, le=10080, description="a number from 0 to 10080, a week")
+    alpha: Number = Field(0.01, ge=1e-6, le=0.2, description="a probability from 0.000001 to 0.2, such as 0.01")
+    min_psi: Number = Field(0.1, ge=0, le=10, description="a number from 0 to 10, such as 0.1")
+
+
 def read_model(reader: Reader, name: str, table: Any, key: Key) -> ModelConfig | None:
     """One model; None after its mistakes have been noted."""
     try:
@@ -85,6 +94,7 @@ def read_model(reader: Reader, name: str, table: Any, key: Key) -> ModelConfig |
     gates = read_gates(reader, read.gates, (*key, "gates"))
     rollout = _rollout(reader, read.rollout, (*key, "rollout"))
     capture = _capture(reader, read.capture, (*key, "capture"))
+    drift = _drift(reader, read.drift, (*key, "drift"))
     if len(reader.problems) > before or train is None or validate is None:
         return None
     if rollout is None or capture is None:
@@ -103,6 +113,7 @@ def read_model(reader: Reader, name: str, table: Any, key: Key) -> ModelConfig |
         rollout=rollout,
         automation=automation(reader, read, key),
         capture=capture,
+        drift=drift,
     )
 
 
@@ -157,3 +168,10 @@ def _capture(reader: Reader, value: Any, key: Key) -> CaptureSettings | None:
     except BadInput as error:
         reader.problems.append(f"{path_of(key[:-1])}.{error.what}; {error.instead}")
         return None
+
+
+def _drift(reader: Reader, value: Any, key: Key) -> DriftSettings:
+    if isinstance(value, bool):
+        return DriftSettings(is_on=value)
+    read = reader.table(_Drift, value, key)
+    return DriftSettings(**read.model_dump()) if read is not None else DriftSettings()

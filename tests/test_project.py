@@ -16,6 +16,7 @@ from pipelines.place import find_project
 from pipelines.policy.metrics import BETTER
 from pipelines.project import read_project
 from pipelines.values import CaptureSettings, Comparison, Rollout, ServingGates, Threshold
+from pipelines.values.drift import DriftSettings
 
 MODEL = """
 [tool.turnout.models.digits]
@@ -81,6 +82,11 @@ def test_everything_a_file_may_say_is_read(root: Path) -> None:
         hash = ["iban"]
         max_mb = 10
         max_days = 1.5
+        [{KEY}.drift]
+        window_rows = 200
+        min_minutes = 0
+        alpha = 0.001
+        min_psi = 0.2
         """,
     )
     project = read_project(root)
@@ -99,6 +105,15 @@ def test_everything_a_file_may_say_is_read(root: Path) -> None:
     assert model.gates.serving == ServingGates(latency_p95_ms=5.0)
     assert model.rollout == Rollout(steps=(50, 100), keep=2, on_inconclusive="abort")
     assert model.capture == CaptureSettings(1.0, ("name",), ("iban",), 10.0, 1.5)
+    assert model.drift == DriftSettings(window_rows=200, min_minutes=0.0, alpha=0.001, min_psi=0.2)
+
+
+def test_drift_is_switched_off_by_one_word(root: Path) -> None:
+    """And on by the other."""
+    write(root, f"{MODEL}\ndrift = false")
+    assert not read_project(root).model("digits").drift.is_on
+    write(root, f"{MODEL}\ndrift = true")
+    assert read_project(root).model("digits").drift == DriftSettings()
 
 
 def test_the_defaults_are_those_of_the_values(root: Path) -> None:
@@ -106,6 +121,7 @@ def test_the_defaults_are_those_of_the_values(root: Path) -> None:
     model = read_project(root).model("digits")
     assert model.rollout == Rollout()
     assert model.capture == CaptureSettings()
+    assert model.drift == DriftSettings()
     assert model.cell_timeout_minutes == 60.0
     assert read_project(root).port == 3000
 
@@ -221,6 +237,12 @@ def test_a_mistake_at_the_top_is_told_with_its_path(root: Path, text: str, said:
         ("capture.max_mb = 0", f"{KEY}.capture.max_mb is 0; it must be a number from 1 to 1000000, in megabytes"),
         ("capture.enabled = false", f"{KEY}.capture.enabled is not known"),
         ("capture = 0.5", f"{KEY}.capture is 0.5; it must be a table"),
+        ("drift = 0.5", f"{KEY}.drift is 0.5; it must be a table, or false"),
+        ("drift.window_rows = 10", f"{KEY}.drift.window_rows is 10; it must be a whole number from 50 to 100000"),
+        ("drift.alpha = 0", f"{KEY}.drift.alpha is 0; it must be a probability from 0.000001 to 0.2, such as 0.01"),
+        ("drift.min_psi = -1", f"{KEY}.drift.min_psi is -1; it must be a number from 0 to 10, such as 0.1"),
+        ("drift.min_minutes = '1'", f"{KEY}.drift.min_minutes is '1'; it must be a number from 0 to 10080, a week"),
+        ("drift.window = 100", f"{KEY}.drift.window is not known (did you mean window_rows?)"),
         (
             "capture = { hash = ['a', 'b'], leave_out = ['b'] }",
             f"{KEY}.capture.leave_out and capture.hash both name b; a field is in one of them at most",

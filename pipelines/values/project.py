@@ -12,6 +12,7 @@ from pipelines.errors import BadInput, NoSuchModel
 from pipelines.values.alerts import Alerts
 from pipelines.values.automation import Automation
 from pipelines.values.capture import CaptureSettings
+from pipelines.values.drift import DriftSettings
 from pipelines.values.gates import Gates
 from pipelines.values.monitoring import Monitoring
 from pipelines.values.refs import check_model_name
@@ -106,6 +107,7 @@ class ModelConfig:
         rollout: How it takes over.
         automation: What it does by itself.
         capture: What is kept of its requests and answers.
+        drift: How it is watched for drift.
     """
 
     name: str
@@ -121,6 +123,7 @@ class ModelConfig:
     rollout: Rollout = Rollout()
     automation: Automation = Automation()
     capture: CaptureSettings = CaptureSettings()
+    drift: DriftSettings = DriftSettings()
 
     def __post_init__(self) -> None:
         check_model_name(self.name)

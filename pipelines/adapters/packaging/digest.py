@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from pipelines.values.drift import REFERENCE_NAME
+
 BENTOFILE = "bentofile.yaml"
 _PIECE = 1 << 20
 
@@ -30,5 +32,9 @@ def folder_digest(folder: Path, leave_out: frozenset[str] = frozenset()) -> str:
 
 
 def bento_digest(sources: Path) -> str:
-    """Of what a bento serves from, without its bentofile: BentoML rewrites that one, and nothing is served from it."""
-    return folder_digest(sources, frozenset({BENTOFILE}))
+    """Of what a bento serves from.
+
+    Its bentofile does not count: BentoML rewrites that one. Neither does its reference: the last digits of its answers
+    depend on how many threads added up.
+    """
+    return folder_digest(sources, frozenset({BENTOFILE, REFERENCE_NAME}))

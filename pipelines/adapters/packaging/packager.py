@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.adapters.packaging import build, coding, measure, pins
+from pipelines.adapters.packaging import build, coding, measure, pins, reference
 from pipelines.adapters.packaging.digest import bento_digest
 from pipelines.adapters.packaging.exporters import EXPORTERS
 from pipelines.adapters.packaging.job import DISK_EXIT_CODE, JOB_NAME, RESULT_NAME, WorkerJob, raise_error
@@ -29,6 +29,7 @@ from pipelines.values import (
     Trial,
     VersionRef,
 )
+from pipelines.values.drift import REFERENCE_NAME
 
 ASKED_FOR = "asked for with --native"
 
@@ -68,11 +69,15 @@ class BentoPackager:
             build.lay_out(stage, self._root, needed)
             digest = bento_digest(stage)
             bento = self._place(ref)
-            if bento.is_dir() and bento_digest(bento / "src") == digest:
+            has_reference = (bento / "src" / REFERENCE_NAME).is_file()
+            if bento.is_dir() and has_reference and bento_digest(bento / "src") == digest:
                 progress(f"{ref.model}:{ref.number} is there already, and equal")
             else:
                 progress(f"building {ref.model}:{ref.number}")
-                _swap(build.build(work, ref, self._log("package", ref)), bento, work / "replaced")
+                made = build.build(work, ref, self._log("package", ref))
+                # A bentofile of the project's own need not name it: nothing is served from it.
+                shutil.copyfile(stage / REFERENCE_NAME, made / "src" / REFERENCE_NAME)
+                _swap(made, bento, work / "replaced")
         return PackageRecord(
             bento=f"{ref.model}:{ref.number}",
             path=bento.relative_to(self._state).as_posix(),
@@ -142,6 +147,7 @@ class BentoPackager:
     def _apply(self, job: PackageJob, stage: Path, modules: Modules, progress: Callable[[str], None]) -> Manifest:
         names = " and ".join(function.name for function in job.service_code.functions)
         progress(f"trying {names} out on real rows")
+        reference.leave_out(stage, job.service_code)
         return coding.apply(stage, job.service_code, job.rows, modules, _worker_environment())
 
     def remove(self, package: PackageRecord) -> int:

@@ -17,8 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pipelines.adapters.packaging import reference, schema
 from pipelines.adapters.packaging import rows as validation_rows
-from pipelines.adapters.packaging import schema
 from pipelines.adapters.packaging.attempts import BATCH, Original, Question, answers, export
 from pipelines.adapters.packaging.digest import folder_digest
 from pipelines.adapters.packaging.exporters import EXPORTERS
@@ -56,7 +56,7 @@ def end_with_parent() -> None:
 
 
 def carry_out(job: WorkerJob) -> dict[str, Any]:
-    """Load, answer, export, prove; write the manifest and the warm-up.
+    """Load, answer, export, prove; write the manifest, the warm-up and the reference.
 
     Returns:
         The manifest as JSON.
@@ -73,6 +73,7 @@ def carry_out(job: WorkerJob) -> dict[str, Any]:
     manifest = _manifest(job, original)
     warmup = {"inputs": validation_rows.warmup_rows(values, fields, layout)}
     (job.stage / WARMUP_NAME).write_text(json.dumps(warmup, ensure_ascii=False) + "\n", encoding="utf-8")
+    reference.write(job.stage, manifest.signature, values, original.questions[0].expected)
     manifest.write(job.stage)
     return manifest.as_dict()
 

@@ -20,7 +20,9 @@ from pipelines.adapters.packaging import BentoPackager, pins
 from pipelines.adapters.packaging.build import PACKAGE, bento_files, build
 from pipelines.adapters.packaging.digest import bento_digest
 from pipelines.errors import PackageFailed
+from pipelines.policy.drift_features import CONFIDENCE, PREDICTION
 from pipelines.values import Manifest, VersionRef
+from pipelines.values.drift import REFERENCE_NAME, FeatureKind, Reference
 from tests.adapters.packaging.conftest import Project
 from tests.adapters.packaging.logged import Logged, log, people, warmup
 from tests.serving.bentos import ROOT, running_bentoml, running_host
@@ -59,6 +61,7 @@ def test_the_bento_carries_what_serving_needs_and_no_framework(credit: Project) 
         "requirements.txt",
         "service.py",
         "turnout-model.json",
+        "turnout-reference.json",
         "warmup.json",
     }
     assert {path.name for path in (sources / "pipelines").iterdir()} - {"__pycache__"} == {
@@ -74,6 +77,28 @@ def test_the_bento_carries_what_serving_needs_and_no_framework(credit: Project) 
     names = {line.split("==")[0] for line in required}
     assert names == set(pins.SERVING)
     assert not names & {"mlflow", "scikit-learn", "tensorflow", "pandas"}
+
+
+def test_the_bento_carries_what_its_validation_rows_look_like(credit: Project) -> None:
+    """In bins, by column and for the answers, bounded in size; a missing value among the rows is counted."""
+    file = credit.packager.sources(credit.record) / REFERENCE_NAME
+    found = Reference.from_dict(json.loads(file.read_text()))
+
+    assert [bins.name for bins in found.inputs] == list(people().columns)
+    assert {bins.rows for bins in found.inputs if bins.kind is FeatureKind.NUMBER} == {len(people())}
+    (duration,) = [bins for bins in found.inputs if bins.name == "duration"]
+    assert duration.counts[-1] == people().duration.isna().sum() > 0
+    assert [bins.name for bins in found.answers] == [PREDICTION, CONFIDENCE]
+    assert file.stat().st_size < 20_000
+
+
+def test_the_reference_is_no_part_of_what_is_served(credit: Project, tmp_path: Path) -> None:
+    """The same bento has the same digest, whatever the last digits of its answers were."""
+    sources = tmp_path / "src"
+    shutil.copytree(credit.packager.sources(credit.record), sources)
+    (sources / REFERENCE_NAME).unlink()
+
+    assert bento_digest(sources) == credit.record.digest
 
 
 def test_the_manifest_knows_where_the_version_comes_from(credit: Project) -> None:

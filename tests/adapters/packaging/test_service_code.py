@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.adapters.packaging import coding, raw_rows
+from pipelines.adapters.packaging import coding, raw_rows, reference
 from pipelines.adapters.packaging.packager import BentoPackager
 from pipelines.adapters.packaging.rehearsal import TRIAL_NAME, TrialJob
 from pipelines.adapters.packaging.trial import carry_out
@@ -29,6 +29,7 @@ from pipelines.values import (
     Task,
     VersionRef,
 )
+from pipelines.values.drift import REFERENCE_NAME, Reference
 from tests.serving.bentos import TABLE, TABLE_ROWS, TENSOR, make_table_bento, make_tensor_bento
 
 NOTHING = Signature(Layout.TENSOR, (Field("x", "float64"),), (Field("y", "float64"),))
@@ -249,6 +250,27 @@ def test_it_is_laid_into_a_bento(image: Path, rows: dict[Path, Path], tmp_path: 
         assert manifest.service_code is not None
         assert manifest.service_code.digests == files.digests
         assert json.loads((stage / "warmup.json").read_text()) == json.loads(files.rows)
+
+
+@pytest.mark.parametrize(
+    ("functions", "own_rows", "inputs", "answers"),
+    [
+        ({"preprocess": preprocess("return inputs")}, True, 0, 2),
+        ({"preprocess": preprocess("return inputs")}, False, 7, 0),
+        ({"postprocess": "def postprocess(outputs):\n    return outputs\n"}, False, 7, 0),
+    ],
+)
+def test_the_reference_keeps_what_functions_leave_as_it_is(
+    image: Path, tmp_path: Path, functions: dict[str, str], own_rows: bool, inputs: int, answers: int
+) -> None:
+    """What clients send may not be what the model gets, nor what it says what they get; it is said what is left out."""
+    with place(image, tmp_path, **functions) as (stage, files):
+        signature = Manifest.read(stage).signature
+        values = {"image": np.random.default_rng(1).random((40, 4, 4, 1)).astype(np.float32)}
+        reference.write(stage, signature, values, {"scores": np.full((40, 3), 1 / 3, np.float32)})
+        reference.leave_out(stage, replace(files, rows='{"inputs": [[1]]}' if own_rows else ""))
+        found = Reference.from_dict(json.loads((stage / REFERENCE_NAME).read_text()))
+    assert (len(found.inputs), len(found.answers), len(found.left_out)) == (inputs, answers, 1)
 
 
 def test_a_process_that_dies_is_told(image: Path, rows: dict[Path, Path], tmp_path: Path) -> None:
