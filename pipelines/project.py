@@ -6,6 +6,7 @@ nearest name where a name is not known.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -17,10 +18,12 @@ import pipelines
 from pipelines.errors import BadInput, BadProject
 from pipelines.place import PROJECT_FILE, START, load, turnout_table
 from pipelines.project_automation import check_order, check_timezone
+from pipelines.project_ci import ci
 from pipelines.project_models import read_model
 from pipelines.project_monitoring import alerts, monitoring
 from pipelines.project_tables import Reader, Table
 from pipelines.values import Project
+from pipelines.values.ci import CiSettings
 
 _OWN_PACKAGES = ("pipelines", "ipext")
 
@@ -33,6 +36,7 @@ class _Turnout(Table):
     monitoring: dict[str, Any] = Field(default={}, description="a table of ports, [tool.turnout.monitoring]")
     warm_kernels: bool | None = Field(None, description="true or false")
     alerts: dict[str, Any] = Field(default={}, description="a table, [tool.turnout.alerts]")
+    ci: dict[str, Any] = Field(default={}, description="a table, [tool.turnout.ci]")
 
 
 def read_project(root: Path) -> Project:
@@ -94,7 +98,22 @@ def _project(reader: Reader, table: Any) -> Project | None:
         check_order(reader, {name: model.automation for name, model in sound.items()}, (*key, "models"))
     zone = check_timezone(reader, read.timezone, (*key, "timezone"))
     told = alerts(reader, read.alerts, (*key, "alerts"))
-    return Project(reader.root, read.port, sound, watched, read.warm_kernels, zone, read.tag_promotions, told)
+    built = ci(reader, read.ci, (*key, "ci"))
+    return Project(reader.root, read.port, sound, watched, read.warm_kernels, zone, read.tag_promotions, told, built)
+
+
+def read_ci(text: str, root: Path) -> CiSettings:
+    """What the text of a project file says of continuous integration, its notebooks perhaps not being there yet.
+
+    Raises:
+        BadProject: it is wrong; the message lists everything that is.
+    """
+    table = turnout_table(tomllib.loads(text)) or {}
+    reader = Reader(root)
+    found = ci(reader, table.get("ci", {}), ("tool", "turnout", "ci"))
+    if reader.problems:
+        raise BadProject(f"{root / PROJECT_FILE}: {'; '.join(reader.problems)}")
+    return found
 
 
 def _shadows(root: Path) -> Iterable[str]:

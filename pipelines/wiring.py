@@ -115,9 +115,10 @@ def local_checkup() -> Checkup:
 def local_ground(folder: Path) -> tuple[Ground, Seeds]:
     """A folder that a project is to begin in, and what its files are made of."""
     from pipelines.adapters.planting import Ground, installed, template
+    from pipelines.project import read_ci
     from pipelines.stages.init import Seeds
 
-    return Ground(folder.resolve()), Seeds(template, installed)
+    return Ground(folder.resolve()), Seeds(template, installed, read_ci)
 
 
 def local_report_folder(markdown: Path | None, junit: Path | None) -> ReportFolder:

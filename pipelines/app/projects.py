@@ -25,16 +25,17 @@ class Projects(AppBase):
             is_asked: Whether a person may be asked.
         """
         from pipelines.policy.starting import KINDS, model_name
-        from pipelines.stages.init import init
+        from pipelines.stages.init import init, wants_model
         from pipelines.views import InitView
         from pipelines.wiring import local_ground
 
         ground, seeds = local_ground(self._start / folder)
         choose = self._choose if self._choose is not None and is_asked else _take_default
-        framework = wish.framework or choose("Framework", "sklearn", tuple(KINDS))
-        name = wish.name or choose("Name of the model", model_name(ground.folder.name), ())
-        begun = init(replace(wish, name=name, framework=framework), ground, seeds)
-        return InitView(begun, str(self._start.resolve()))
+        if wants_model(wish, ground):
+            framework = wish.framework or choose("Framework", "sklearn", tuple(KINDS))
+            name = wish.name or choose("Name of the model", model_name(ground.folder.name), ())
+            wish = replace(wish, name=name, framework=framework)
+        return InitView(init(wish, ground, seeds), str(self._start.resolve()))
 
     def doctor(self) -> views.View:
         """Look at the machine and the project; see `stages.doctor`. Nothing is started or changed."""

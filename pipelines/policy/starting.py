@@ -6,10 +6,12 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from pipelines.errors import BadInput, BadProject, Refused
 from pipelines.policy.cells import notebook, notebook_text, read_cells
+from pipelines.policy.ci import SYSTEMS, Pipeline
 from pipelines.values.refs import MODEL_NAME
 from pipelines.values.starting import Outcome, Sheet
 
@@ -117,8 +119,12 @@ def shared_sheets(
     sheets = [_kept("README.md", there, readme), _ignored(there, template("gitignore.txt"))]
     if not any(there.get(lock) is not None for lock in LOCKS):
         sheets.append(Sheet("requirements.txt", requirements(kind, version)))
-    sheets.append(_kept(SMOKE, there, template("smoke.py.txt")))
-    return sheets
+    return [*sheets, smoke_sheet(there, template)]
+
+
+def smoke_sheet(there: Mapping[str, str | None], template: Callable[[str], str]) -> Sheet:
+    """What asks the version that was deployed last."""
+    return _kept(SMOKE, there, template("smoke.py.txt"))
 
 
 def requirements(kind: Kind, version: Callable[[str], str | None]) -> str:
@@ -176,6 +182,35 @@ def turnout_of(text: str | None) -> dict[str, Any] | None:
     except tomllib.TOMLDecodeError as error:
         raise BadProject(f"{PROJECT_FILE} is not valid TOML: {error}", then="Correct that line.") from error
     return found if isinstance(found, dict) else None
+
+
+def models_of(text: str | None) -> list[str]:
+    """The models of a project file, each behind those that it comes after.
+
+    Raises:
+        BadProject: it is not TOML, or the models come after one another in a circle.
+    """
+    models = (turnout_of(text) or {}).get("models", {})
+    order: TopologicalSorter[str] = TopologicalSorter()
+    for name, table in models.items() if isinstance(models, dict) else ():
+        after = table.get("after", ()) if isinstance(table, dict) else ()
+        order.add(name, *(other for other in after if other in models))
+    try:
+        return list(order.static_order())
+    except CycleError as error:
+        raise BadProject(f"models come after one another in a circle: {', '.join(error.args[1])}") from error
+
+
+def ci_sheets(systems: Sequence[str], pipeline: Pipeline) -> list[Sheet]:
+    """The files of systems for continuous integration.
+
+    Raises:
+        BadInput: there is no such system.
+    """
+    for system in systems:
+        if system not in SYSTEMS:
+            raise BadInput(f"there is no system {system!r} for --ci", instead=f"it is one of {', '.join(SYSTEMS)}")
+    return [Sheet(path, render(pipeline)) for path, render in (SYSTEMS[system] for system in dict.fromkeys(systems))]
 
 
 def check_free(sheets: Sequence[Sheet]) -> None:

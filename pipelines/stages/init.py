@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pipelines.errors import BadInput
+from pipelines.policy.ci import pipeline_of
 from pipelines.policy.starting import (
     KINDS,
     LOCKS,
     PROJECT_FILE,
     SMOKE,
     check_free,
+    ci_sheets,
     fill,
     model_sheets,
+    models_of,
     project_sheet,
     shared_sheets,
+    smoke_sheet,
     turnout_of,
 )
 from pipelines.values import check_model_name
+from pipelines.values.ci import CiSettings
 from pipelines.values.starting import Begun, Sheet, Wish
 
 _SHARED = (PROJECT_FILE, "README.md", ".gitignore", SMOKE, *LOCKS)
@@ -50,17 +55,24 @@ class Seeds:
     Args:
         template: The text of one of the package's templates, by its file's name.
         version: The installed version of a package; None where it is not installed.
+        settings: What the text of a project file says of continuous integration; the folder is for messages.
     """
 
     template: Callable[[str], str]
     version: Callable[[str], str | None]
+    settings: Callable[[str, Path], CiSettings]
+
+
+def wants_model(wish: Wish, soil: Soil) -> bool:
+    """Whether a model is to be made, and not only files for continuous integration in a project that has models."""
+    return bool(wish.name or wish.framework or not wish.systems or not models_of(soil.text(PROJECT_FILE)))
 
 
 def init(wish: Wish, soil: Soil, seeds: Seeds) -> Begun:
     """Write the files of a new project, or those that a project lacks.
 
     Args:
-        wish: What was asked for, complete.
+        wish: What was asked for: with a name and a framework a model is made.
         soil: The project's folder.
         seeds: What the files are made of.
 
@@ -69,35 +81,66 @@ def init(wish: Wish, soil: Soil, seeds: Seeds) -> Begun:
         Refused: a file is there that would be written. Nothing was written.
         StorageFailed: the disk is full or read-only. Nothing was written.
     """
-    check_model_name(wish.name)
-    if wish.framework not in KINDS:
-        raise BadInput(f"there is no framework {wish.framework!r}", instead=f"it is one of {', '.join(KINDS)}")
     there = {path: soil.text(path) for path in _SHARED}
-    table = fill(seeds.template("model.toml"), {"name": wish.name})
-    # First the project file is looked at, last it is written: it makes a project of the others.
-    project = project_sheet(there[PROJECT_FILE], wish.name, table, seeds.template("tools.toml"))
+    project = there[PROJECT_FILE] or ""
+    sheets = _model(wish, there, seeds) if wish.name else []
+    if sheets:
+        project = sheets[-1].text
+    # The project file comes last: it makes a project of the others.
+    settings = seeds.settings(project, soil.folder) if wish.systems else None
+    if settings is not None:
+        sheets = [*_ci(wish, project, there, settings, seeds, sheets), *sheets]
     sheets = [
-        *(_seen(sheet, soil) for sheet in model_sheets(wish.name, wish.framework, seeds.template)),
-        *shared_sheets(there, wish.name, wish.framework, seeds.template, seeds.version),
-        project,
+        sheet if sheet.before is not None else Sheet(sheet.path, sheet.text, soil.text(sheet.path)) for sheet in sheets
     ]
     check_free(sheets)
     soil.plant(sheets)
-    port = (turnout_of(project.text) or {}).get("port", 3000)
-    return Begun(str(soil.folder), wish.name, tuple(sheets), tuple(_notes(sheets, wish)), _commands(wish.name, port))
+    notes = tuple(_notes(sheets, wish, there, settings))
+    port = (turnout_of(project) or {}).get("port", 3000)
+    return Begun(str(soil.folder), wish.name, tuple(sheets), notes, _commands(wish.name, port) if wish.name else ())
 
 
-def _seen(sheet: Sheet, soil: Soil) -> Sheet:
-    return Sheet(sheet.path, sheet.text, soil.text(sheet.path))
-
-
-def _notes(sheets: list[Sheet], wish: Wish) -> list[str]:
-    if any(sheet.path == "requirements.txt" for sheet in sheets):
-        return []
-    extra = KINDS[wish.framework].extra
+def _model(wish: Wish, there: Mapping[str, str | None], seeds: Seeds) -> list[Sheet]:
+    check_model_name(wish.name)
+    if wish.framework not in KINDS:
+        raise BadInput(f"there is no framework {wish.framework!r}", instead=f"it is one of {', '.join(KINDS)}")
+    table = fill(seeds.template("model.toml"), {"name": wish.name})
     return [
-        f"The project has a lock of its own: it needs turnout[{extra}], {', '.join(KINDS[wish.framework].packages)}."
+        *model_sheets(wish.name, wish.framework, seeds.template),
+        *shared_sheets(there, wish.name, wish.framework, seeds.template, seeds.version),
+        project_sheet(there[PROJECT_FILE], wish.name, table, seeds.template("tools.toml")),
     ]
+
+
+def _ci(
+    wish: Wish,
+    project: str,
+    there: Mapping[str, str | None],
+    settings: CiSettings,
+    seeds: Seeds,
+    planned: Sequence[Sheet],
+) -> list[Sheet]:
+    files = {path for path, text in there.items() if text is not None} | {sheet.path for sheet in planned}
+    lock = next((path for path in LOCKS if path in files), "requirements.txt")
+    sheets = ci_sheets(wish.systems, pipeline_of(settings, models_of(project), lock))
+    if SMOKE in settings.smoke and SMOKE not in files:
+        sheets.append(smoke_sheet(there, seeds.template))
+    return sheets
+
+
+def _notes(
+    sheets: Sequence[Sheet], wish: Wish, there: Mapping[str, str | None], settings: CiSettings | None
+) -> Iterator[str]:
+    written = {sheet.path for sheet in sheets}
+    if wish.name and "requirements.txt" not in written:
+        kind = KINDS[wish.framework]
+        needed = ", ".join((f"turnout[{kind.extra}]", *kind.packages))
+        yield f"The project has a lock of its own, which stays as it is. The model needs {needed}."
+    if wish.systems:
+        yield "The deployment runs on a machine of your own, beside the daemon: the comments in the file say how."
+    lacks = there["requirements.txt"] is None and "requirements.txt" not in written
+    if settings is not None and lacks and settings.install == CiSettings().install:
+        yield "There is no requirements.txt: set `install` in [tool.turnout.ci], and write the file anew."
 
 
 def _commands(name: str, port: object) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pipelines.errors import BadInput, NoSuchModel
 from pipelines.values.alerts import Alerts
 from pipelines.values.automation import Automation
 from pipelines.values.capture import CaptureSettings
+from pipelines.values.ci import CiSettings
 from pipelines.values.drift import DriftSettings
 from pipelines.values.gates import Gates
 from pipelines.values.monitoring import Monitoring
@@ -147,6 +148,7 @@ class Project:
         timezone: In which the schedules of its models are meant; empty for the machine's own.
         tag_promotions: Whether a promotion sets a tag in version control.
         alerts: Who is told of what.
+        ci: How its pipelines differ from others.
     """
 
     root: Path
@@ -157,6 +159,7 @@ class Project:
     timezone: str = ""
     tag_promotions: bool = False
     alerts: Alerts = Alerts()
+    ci: CiSettings = CiSettings()
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:

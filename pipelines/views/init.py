@@ -30,12 +30,13 @@ class InitView(View):
     def blocks(self) -> Sequence[Block]:
         """The files, what a person should know, and the next commands."""
         rows = [[Cell(one.path), Cell(one.outcome.value, _TONES[one.outcome])] for one in self.begun.sheets]
+        lines = [f" {line}" for command in self._commands() for line in command.split("\n")]
         title = self.begun.model or "continuous integration"
         return [
             Heading(title, beside=self.begun.folder),
             Grid(("file", ""), rows),
             *(Line(note, Tone.UNSURE) for note in self.begun.notes),
-            Code("Next:", [f" {line}" for command in self._commands() for line in command.split("\n")]),
+            *([Code("Next:", lines)] if lines else []),
         ]
 
     def document(self) -> Mapping[str, Any]:
@@ -49,6 +50,7 @@ class InitView(View):
         }
 
     def _commands(self) -> list[str]:
-        if self.begun.folder == self.here:
+        if self.begun.folder == self.here or not self.begun.commands:
             return list(self.begun.commands)
-        return [f"cd {shlex.quote(os.path.relpath(self.begun.folder, self.here))}", *self.begun.commands]
+        near = os.path.relpath(self.begun.folder, self.here)
+        return [f"cd {shlex.quote(self.begun.folder if near.startswith('..') else near)}", *self.begun.commands]
