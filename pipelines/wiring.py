@@ -113,12 +113,21 @@ def local_checkup() -> Checkup:
 
 
 def local_ground(folder: Path) -> tuple[Ground, Seeds]:
-    """A folder that a project is to begin in, and what its files are made of."""
+    """A folder that a project is to begin in, and what its files are made of.
+
+    Raises:
+        BadInput: it is no usable path.
+    """
     from pipelines.adapters.planting import Ground, installed, template
+    from pipelines.errors import BadInput
     from pipelines.project import read_ci
     from pipelines.stages.init import Seeds
 
-    return Ground(folder.resolve()), Seeds(template, installed, read_ci)
+    try:
+        whole = folder.resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BadInput(f"{str(folder)!r} is no usable path: {error}") from error
+    return Ground(whole), Seeds(template, installed, read_ci)
 
 
 def local_report_folder(markdown: Path | None, junit: Path | None) -> ReportFolder:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pexpect
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from pipelines.app import App
 from pipelines.cli import run
+from pipelines.errors import TurnoutError
 from pipelines.policy.starting import KINDS
 from pipelines.project import read_project
+from pipelines.values.starting import Wish
+from tests.fakes import FakeReporter
 
 COMMAND = ["-m", "pipelines.cli", "init"]
 
@@ -149,6 +156,22 @@ def test_a_wrong_word_writes_nothing(
     assert run(["init", str(tmp_path / "p"), *options]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "p").exists()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(text=st.text(max_size=30), name=st.text(max_size=20))
+def test_any_folder_and_name_end_well_or_with_one_error(tmp_path: Path, text: str, name: str) -> None:
+    """Whatever is typed for them: a project is begun there, or one of our errors is raised and nothing is."""
+    # Below a folder of its own, whatever the text: a slash would lead elsewhere.
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    typed = f"x{text.replace('/', '')}"
+    app = App(folder, FakeReporter())
+    try:
+        app.init(typed, Wish(name=name))
+    except TurnoutError:
+        assert list(folder.iterdir()) == []
+    else:
+        assert len(read_project(folder / typed).models) == 1
 
 
 def test_a_file_instead_of_a_folder_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
