@@ -293,6 +293,19 @@ def test_who_has_to_decide_is_told_once(tmp_path: Path) -> None:
     assert alert.kind is AlertKind.ROLLOUT_HELD
 
 
+def test_what_is_promoted_unproven_is_recorded_as_that(tmp_path: Path) -> None:
+    """At the deadline, where the project file wants it; without any traffic it is not promoted at all."""
+    court = Court(tmp_path, replace(QUICK, deadline_minutes=0.2, on_inconclusive="promote"))
+    court.begin()
+    for _ in range(30):
+        court.second()
+    assert court.world.now.phase is Phase.CANARY
+    court.until("baking", (1, 0), (4, 0))
+    judged = court.events()[0]["evidence"]["judge"]
+    assert (judged["verdict"], judged["proven"]) == ("INCONCLUSIVE", False)
+    assert "promoted unproven" in court.events()[0]["reason"]
+
+
 def test_what_is_called_off_at_the_deadline_is_told_too(tmp_path: Path) -> None:
     """By turnout, without a quarantine; what a person calls off tells nobody."""
     court = Court(tmp_path, replace(QUICK, deadline_minutes=0.2, on_inconclusive="abort"))

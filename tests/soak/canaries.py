@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from pipelines.errors import TurnoutError
 from tests.e2e.running import RunningLine, running_line
+from tests.e2e.versions import row_ending_in
 from tests.soak.outcome import Outcome, verdict
 
 _SETTINGS = """
@@ -26,9 +28,11 @@ _GENTLE: dict[str, Any] = {"kept": 4, "fresh": 0, "slow": 0, "pause_seconds": 0.
 _BAD = {
     "fails 10 % of its requests": ("moody", "tenth"),
     "answers 503": ("moody", "503"),
+    "answers NaN": ("overflows", ""),
     "twenty milliseconds slower": ("slow", ""),
     'answers otherwise (`on_shift = "rollback"`)': ("shifted", ""),
 }
+_OVERFLOWING = json.dumps({"inputs": row_ending_in(2.0)})
 _PATIENCE_SECONDS = 240.0
 _EQUAL_MINUTES = 0.5
 
@@ -108,7 +112,8 @@ def _judged(line: RunningLine, folder: Path, kind: str, mood: str, load: dict[st
     """One rollout, to its end."""
     line.deploy(1)
     ref = line.shelf.add(2, kind)
-    with line.load(folder, **load) as running:
+    body = {"body": _OVERFLOWING} if kind == "overflows" else {}
+    with line.load(folder, **load, **body) as running:
         running.wait_for_more(500)
         begun = time.monotonic()
         line.deploy(2, _first_share(line))
