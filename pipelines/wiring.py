@@ -112,22 +112,26 @@ def local_checkup() -> Checkup:
     return Checkup(machine_facts, runtime_facts, lambda path: look_at(read_notebook(path)), missing_modules)
 
 
-def local_ground(folder: Path) -> tuple[Ground, Seeds]:
+def local_ground(here: Path, typed: str) -> tuple[Ground, Seeds]:
     """A folder that a project is to begin in, and what its files are made of.
+
+    Args:
+        here: The current folder.
+        typed: The folder, and so are notebooks, from there.
 
     Raises:
         BadInput: it is no usable path.
     """
-    from pipelines.adapters.planting import Ground, installed, template
+    from pipelines.adapters.planting import Ground, brings, installed, own_notebook, template
     from pipelines.errors import BadInput
     from pipelines.project import read_ci
     from pipelines.stages.init import Seeds
 
     try:
-        whole = folder.resolve()
+        whole = (here / typed).resolve()
     except (OSError, ValueError, RuntimeError) as error:
-        raise BadInput(f"{str(folder)!r} is no usable path: {error}") from error
-    return Ground(whole), Seeds(template, installed, read_ci)
+        raise BadInput(f"{typed!r} is no usable path: {error}") from error
+    return Ground(whole), Seeds(template, installed, read_ci, lambda path: own_notebook(here / path), brings)
 
 
 def local_report_folder(markdown: Path | None, junit: Path | None) -> ReportFolder:

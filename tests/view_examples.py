@@ -137,7 +137,14 @@ def examples(word: str) -> dict[type[View], View]:
         DiffView(difference(second, replace(third, package=second.package), word)),
         ServiceCodeView(kept),
         InitView(
-            Begun(f"/home/{word}", word, (Sheet(f"notebooks/{word}", "", "", Outcome.KEPT),), (word,), (f"cd {word}",)),
+            Begun(
+                f"/home/{word}",
+                word,
+                (Sheet(f"notebooks/{word}", "", "", Outcome.KEPT),),
+                (word,),
+                (f"cd {word}",),
+                ((word, word),),
+            ),
             "/home",
         ),
         DoctorView([Finding("disk", Health.WARNING, word, f"`turnout prune` frees some: {word}")]),

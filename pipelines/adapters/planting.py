@@ -7,13 +7,15 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
-from importlib.metadata import PackageNotFoundError
+from importlib.metadata import PackageNotFoundError, packages_distributions
 from importlib.metadata import version as version_of
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 import pipelines
+from pipelines.adapters.notebook_files import read_notebook
 from pipelines.errors import BadInput, Refused, StorageFailed
 from pipelines.values.starting import Outcome, Sheet
 
@@ -32,6 +34,23 @@ def installed(package: str) -> str | None:
         return version_of(package)
     except PackageNotFoundError:
         return None
+
+
+def brings(module: str) -> str | None:
+    """The package that brings a module; None where none is installed."""
+    found = packages_distributions().get(module)
+    return found[0] if found else None
+
+
+def own_notebook(path: Path) -> tuple[Path, dict[str, Any]]:
+    """A person's own notebook: its whole path, and what is in it.
+
+    Raises:
+        BadInput: there is none, or it is none.
+    """
+    if path.suffix != ".ipynb":
+        raise BadInput(f"{path} is no notebook", instead="--from takes a file ending in .ipynb")
+    return path.resolve(), read_notebook(path)
 
 
 class Ground:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.app.base import AppBase
@@ -29,11 +30,14 @@ class Projects(AppBase):
         from pipelines.views import InitView
         from pipelines.wiring import local_ground
 
-        ground, seeds = local_ground(self._start / folder)
+        ground, seeds = local_ground(self._start, folder)
         choose = self._choose if self._choose is not None and is_asked else _take_default
         if wants_model(wish, ground):
-            framework = wish.framework or choose("Framework", "sklearn", tuple(KINDS))
-            name = wish.name or choose("Name of the model", model_name(ground.folder.name), ())
+            framework = wish.framework
+            if not wish.source:
+                framework = framework or choose("Framework", "sklearn", tuple(KINDS))
+            called = Path(wish.source).stem if wish.source else ground.folder.name
+            name = wish.name or choose("Name of the model", model_name(called), ())
             wish = replace(wish, name=name, framework=framework)
         return InitView(init(wish, ground, seeds), str(self._start.resolve()))
 

@@ -17,17 +17,26 @@ if TYPE_CHECKING:
 @click.argument("folder", default=".")
 @click.option("--name", default="", help="The name of the model; else the folder's.")
 @click.option("--framework", default="", help="sklearn, keras, torch, xgboost or lightgbm.")
+@click.option("--from", "source", default="", metavar="FILE.ipynb", help="Begin with a notebook of your own.")
 @click.option(
     "--ci", "systems", multiple=True, metavar="SYSTEM", help="Its pipeline: github, gitlab, jenkins, travis, circleci."
 )
 @click.option("--yes", is_flag=True, help="Ask nothing: what is not said is as most begin.")
 @SESSION
-def init(session: Session, folder: str, name: str, framework: str, systems: tuple[str, ...], yes: bool) -> View:  # noqa: FBT001
+def init(
+    session: Session,
+    folder: str,
+    name: str,
+    framework: str,
+    source: str,
+    systems: tuple[str, ...],
+    yes: bool,  # noqa: FBT001
+) -> View:
     """Begin a project that ships at once, in FOLDER or here; no file is overwritten.
 
     In a project that has a model, `--ci SYSTEM` alone writes the pipeline and nothing else.
     """
-    return session.app.init(folder, Wish(name, framework, systems), is_asked=not yes)
+    return session.app.init(folder, Wish(name, framework, systems, source), is_asked=not yes)
 
 
 @main_group.command()

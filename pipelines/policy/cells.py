@@ -27,14 +27,14 @@ class CellText:
     tags: tuple[str, ...] = field(default=())
 
 
-def read_cells(template: str, variant: str) -> list[CellText]:
-    """The cells of a template that belong to a variant, such as `keras`; those without `only=` belong to all."""
+def read_cells(template: str, *variants: str) -> list[CellText]:
+    """The cells of a template that belong to one of these, such as `keras`; those without `only=` belong to all."""
     found: list[CellText] = []
     for part in f"\n{template}".split(f"\n{MARK}")[1:]:
         head, _, source = part.partition("\n")
         kind, *words = head.split()
         only = [word.removeprefix(_ONLY).split(",") for word in words if word.startswith(_ONLY)]
-        if all(variant in names for names in only):
+        if all(set(variants) & set(names) for names in only):
             tags = tuple(word for word in words if not word.startswith(_ONLY))
             found.append(CellText(kind, source.strip("\n"), tags))
     return found

@@ -69,6 +69,11 @@ def model_name(folder: str) -> str:
     return name if MODEL_NAME.fullmatch(name) else "model"
 
 
+def module_of(name: str) -> str:
+    """A model's name as a part of Python names."""
+    return name.replace("-", "_")
+
+
 def model_sheets(name: str, framework: str, template: Callable[[str], str]) -> list[Sheet]:
     """The files that are the model's own.
 
@@ -77,7 +82,7 @@ def model_sheets(name: str, framework: str, template: Callable[[str], str]) -> l
         framework: One of `KINDS`.
         template: The text of one of the package's templates, by its file's name.
     """
-    kind, module = KINDS[framework], f"{name.replace('-', '_')}_data"
+    kind, module = KINDS[framework], f"{module_of(name)}_data"
     filled = {"name": name, "module": module, "flavour": kind.flavour, "parameter": kind.parameter}
 
     def text(file: str) -> str:
@@ -92,7 +97,7 @@ def model_sheets(name: str, framework: str, template: Callable[[str], str]) -> l
         Sheet(f"{home}/validate.ipynb", cells("validate.cells")),
         Sheet(f"{home}/{module}.py", text("data.py.txt")),
         Sheet(f"{home}/request.json", _request(arrays=kind.arrays)),
-        Sheet(f"tests/test_{name.replace('-', '_')}.py", text("test_model.py.txt")),
+        Sheet(f"tests/test_{module_of(name)}.py", text("test_model.py.txt")),
     ]
 
 
@@ -113,12 +118,22 @@ def shared_sheets(
         version: The installed version of a package; None where it is not installed.
     """
     kind = KINDS[framework]
-    module = f"{name.replace('-', '_')}_data"
     port = str(_port(there.get(PROJECT_FILE)))
-    readme = fill(template("readme.md.txt"), {"name": name, "module": module, "port": port})
-    sheets = [_kept("README.md", there, readme), _ignored(there, template("gitignore.txt"))]
+    readme = fill(template("readme.md.txt"), {"name": name, "module": f"{module_of(name)}_data", "port": port})
+    return [_kept("README.md", there, readme), *surroundings(there, kind.extra, kind.packages, template, version)]
+
+
+def surroundings(
+    there: Mapping[str, str | None],
+    extra: str,
+    packages: Sequence[str],
+    template: Callable[[str], str],
+    version: Callable[[str], str | None],
+) -> list[Sheet]:
+    """What Git leaves out, the environment where there is no lock of it, and what asks a version that is deployed."""
+    sheets = [_ignored(there, template("gitignore.txt"))]
     if not any(there.get(lock) is not None for lock in LOCKS):
-        sheets.append(Sheet("requirements.txt", requirements(kind, version)))
+        sheets.append(Sheet("requirements.txt", requirements(extra, packages, version)))
     return [*sheets, smoke_sheet(there, template)]
 
 
@@ -127,16 +142,15 @@ def smoke_sheet(there: Mapping[str, str | None], template: Callable[[str], str])
     return _kept(SMOKE, there, template("smoke.py.txt"))
 
 
-def requirements(kind: Kind, version: Callable[[str], str | None]) -> str:
+def requirements(extra: str, packages: Sequence[str], version: Callable[[str], str | None]) -> str:
     """The environment, pinned to what is installed here: the versions that a model was trained with."""
 
-    def pinned(package: str, extra: str = "") -> str:
+    def pinned(package: str, with_extra: str = "") -> str:
         found = version(package)
-        return f"{package}{extra}=={found}" if found else f"{package}{extra}"
+        return f"{package}{with_extra}=={found}" if found else f"{package}{with_extra}"
 
-    packages = [pinned("turnout", f"[{kind.extra}]"), *(pinned(one) for one in kind.packages)]
-    tools = [pinned(one) for one in ("pytest", "ruff")]
-    return "\n".join(["# A change here makes new versions: the environment is part of each.", *packages, *tools]) + "\n"
+    lines = [pinned("turnout", f"[{extra}]"), *(pinned(one) for one in (*packages, "pytest", "ruff"))]
+    return "\n".join(["# A change here makes new versions: the environment is part of each.", *lines]) + "\n"
 
 
 def project_sheet(there: str | None, name: str, table: str, tools: str) -> Sheet:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pipelines.errors import BadInput
+from pipelines.policy.adopted import adopt
 from pipelines.policy.ci import pipeline_of
 from pipelines.policy.starting import (
     KINDS,
@@ -22,6 +23,7 @@ from pipelines.policy.starting import (
     project_sheet,
     shared_sheets,
     smoke_sheet,
+    surroundings,
     turnout_of,
 )
 from pipelines.values import check_model_name
@@ -56,23 +58,28 @@ class Seeds:
         template: The text of one of the package's templates, by its file's name.
         version: The installed version of a package; None where it is not installed.
         settings: What the text of a project file says of continuous integration; the folder is for messages.
+        notebook: A person's own notebook, by its path as it was typed: the whole path, and what is in it.
+        brings: The package that brings a module; None where none is installed.
     """
 
     template: Callable[[str], str]
     version: Callable[[str], str | None]
     settings: Callable[[str, Path], CiSettings]
+    notebook: Callable[[str], tuple[Path, Mapping[str, Any]]]
+    brings: Callable[[str], str | None]
 
 
 def wants_model(wish: Wish, soil: Soil) -> bool:
     """Whether a model is to be made, and not only files for continuous integration in a project that has models."""
-    return bool(wish.name or wish.framework or not wish.systems or not models_of(soil.text(PROJECT_FILE)))
+    wanted = wish.name or wish.framework or wish.source or not wish.systems
+    return bool(wanted or not models_of(soil.text(PROJECT_FILE)))
 
 
 def init(wish: Wish, soil: Soil, seeds: Seeds) -> Begun:
     """Write the files of a new project, or those that a project lacks.
 
     Args:
-        wish: What was asked for: with a name and a framework a model is made.
+        wish: What was asked for: with a name a model is made, of a framework or of a notebook.
         soil: The project's folder.
         seeds: What the files are made of.
 
@@ -83,9 +90,12 @@ def init(wish: Wish, soil: Soil, seeds: Seeds) -> Begun:
     """
     there = {path: soil.text(path) for path in _SHARED}
     project = there[PROJECT_FILE] or ""
-    sheets = _model(wish, there, seeds) if wish.name else []
-    if sheets:
-        project = sheets[-1].text
+    planned = _Planned()
+    if wish.name:
+        check_model_name(wish.name)
+        planned = _adopted(wish, there, soil, seeds) if wish.source else _fresh(wish, there, seeds)
+        project = planned.sheets[-1].text
+    sheets = planned.sheets
     # The project file comes last: it makes a project of the others.
     settings = seeds.settings(project, soil.folder) if wish.systems else None
     if settings is not None:
@@ -95,21 +105,51 @@ def init(wish: Wish, soil: Soil, seeds: Seeds) -> Begun:
     ]
     check_free(sheets)
     soil.plant(sheets)
-    notes = tuple(_notes(sheets, wish, there, settings))
+    notes = (*planned.notes, *_notes(sheets, wish, there, planned.needed, settings))
     port = (turnout_of(project) or {}).get("port", 3000)
-    return Begun(str(soil.folder), wish.name, tuple(sheets), notes, _commands(wish.name, port) if wish.name else ())
+    commands = _commands(wish.name, port, planned.request) if wish.name else ()
+    return Begun(str(soil.folder), wish.name, tuple(sheets), notes, commands, planned.additions)
 
 
-def _model(wish: Wish, there: Mapping[str, str | None], seeds: Seeds) -> list[Sheet]:
-    check_model_name(wish.name)
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A model's files, the project file last; what it needs to be installed, and an example of a request."""
+
+    sheets: list[Sheet] = field(default_factory=list)
+    needed: tuple[str, ...] = ()
+    request: str = ""
+    notes: tuple[str, ...] = ()
+    additions: tuple[tuple[str, str], ...] = ()
+
+
+def _fresh(wish: Wish, there: Mapping[str, str | None], seeds: Seeds) -> _Planned:
+    """A model on data that comes with scikit-learn."""
     if wish.framework not in KINDS:
         raise BadInput(f"there is no framework {wish.framework!r}", instead=f"it is one of {', '.join(KINDS)}")
+    kind = KINDS[wish.framework]
     table = fill(seeds.template("model.toml"), {"name": wish.name})
-    return [
+    sheets = [
         *model_sheets(wish.name, wish.framework, seeds.template),
         *shared_sheets(there, wish.name, wish.framework, seeds.template, seeds.version),
         project_sheet(there[PROJECT_FILE], wish.name, table, seeds.template("tools.toml")),
     ]
+    return _Planned(sheets, (f"turnout[{kind.extra}]", *kind.packages), f"notebooks/{wish.name}/request.json")
+
+
+def _adopted(wish: Wish, there: Mapping[str, str | None], soil: Soil, seeds: Seeds) -> _Planned:
+    """A model of a notebook that is there."""
+    source, content = seeds.notebook(wish.source)
+    is_inside = source.is_relative_to(soil.folder)
+    path = source.relative_to(soil.folder).as_posix() if is_inside else source.name
+    made = adopt(wish.name, path, content, seeds.template, is_inside=is_inside)
+    packages = sorted(filter(None, {seeds.brings(name) for name in made.imports - {"mlflow"}}))
+    sheets = [
+        *made.sheets,
+        *surroundings(there, made.extra, packages, seeds.template, seeds.version),
+        project_sheet(there[PROJECT_FILE], wish.name, made.table, seeds.template("own_tools.toml")),
+    ]
+    request = f".turnout/bentoml/bentos/{wish.name}/1/src/warmup.json"
+    return _Planned(sheets, (f"turnout[{made.extra}]", *packages), request, made.notes, made.additions)
 
 
 def _ci(
@@ -129,13 +169,15 @@ def _ci(
 
 
 def _notes(
-    sheets: Sequence[Sheet], wish: Wish, there: Mapping[str, str | None], settings: CiSettings | None
+    sheets: Sequence[Sheet],
+    wish: Wish,
+    there: Mapping[str, str | None],
+    needed: Sequence[str],
+    settings: CiSettings | None,
 ) -> Iterator[str]:
     written = {sheet.path for sheet in sheets}
     if wish.name and "requirements.txt" not in written:
-        kind = KINDS[wish.framework]
-        needed = ", ".join((f"turnout[{kind.extra}]", *kind.packages))
-        yield f"The project has a lock of its own, which stays as it is. The model needs {needed}."
+        yield f"The project has a lock of its own, which stays as it is. The model needs {', '.join(needed)}."
     if wish.systems:
         yield "The deployment runs on a machine of your own, beside the daemon: the comments in the file say how."
     lacks = there["requirements.txt"] is None and "requirements.txt" not in written
@@ -143,9 +185,9 @@ def _notes(
         yield "There is no requirements.txt: set `install` in [tool.turnout.ci], and write the file anew."
 
 
-def _commands(name: str, port: object) -> tuple[str, ...]:
-    request = f"curl -s -H content-type:application/json -d @notebooks/{name}/request.json"
+def _commands(name: str, port: object, request: str) -> tuple[str, ...]:
+    asked = f"curl -s -H content-type:application/json -d @{request}"
     return (
         f"turnout ship {name} --canary 100",
-        f"{request} \\\n  http://127.0.0.1:{port}/{name}/predict",
+        f"{asked} \\\n  http://127.0.0.1:{port}/{name}/predict",
     )

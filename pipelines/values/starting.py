@@ -58,6 +58,7 @@ class Begun:
         sheets: Its files.
         notes: What a person should know, a sentence each.
         commands: What to type next.
+        additions: Files, and what a person has to add to the end of each before that.
     """
 
     folder: str
@@ -65,3 +66,4 @@ class Begun:
     sheets: tuple[Sheet, ...]
     notes: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    additions: tuple[tuple[str, str], ...] = ()

@@ -36,16 +36,21 @@ class InitView(View):
             Heading(title, beside=self.begun.folder),
             Grid(("file", ""), rows),
             *(Line(note, Tone.UNSURE) for note in self.begun.notes),
+            *(
+                Code(f"It logs no model. Add this to the end of {file}:", [f" {line}" for line in code.split("\n")])
+                for file, code in self.begun.additions
+            ),
             *([Code("Next:", lines)] if lines else []),
         ]
 
     def document(self) -> Mapping[str, Any]:
-        """`model`, `folder`, `files` with `path` and `outcome`, `notes` and the commands to type `next`."""
+        """`model`, `folder`, `files` (`path`, `outcome`), `notes`, `additions` and the commands to type `next`."""
         return {
             "model": self.begun.model or None,
             "folder": self.begun.folder,
             "files": [{"path": one.path, "outcome": one.outcome.value} for one in self.begun.sheets],
             "notes": list(self.begun.notes),
+            "additions": [{"path": file, "code": code} for file, code in self.begun.additions],
             "next": self._commands(),
         }
 

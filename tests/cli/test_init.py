@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pipelines.app import App
 from pipelines.cli import run
 from pipelines.errors import TurnoutError
+from pipelines.policy.cells import CellText, notebook, notebook_text
 from pipelines.policy.starting import KINDS
 from pipelines.project import read_project
 from pipelines.values.starting import Wish
@@ -179,3 +180,35 @@ def test_a_file_instead_of_a_folder_is_said(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "p").write_text("a file")
     assert run(["init", str(tmp_path / "p")]) != 0
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("gone.ipynb", None, "there is no notebook"),
+        ("script.py", "x = 1", "ending in .ipynb"),
+        ("broken.ipynb", "{", "not valid JSON"),
+        ("r.ipynb", '{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"language": "R"}}}', "written in R"),
+    ],
+)
+def test_what_is_no_notebook_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str | None, said: str
+) -> None:
+    """In one line, and nothing is written beside it."""
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    before = files(tmp_path)
+    assert run(["init", str(tmp_path), "--from", str(tmp_path / name)]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
+    assert files(tmp_path) == before
+
+
+def test_a_notebook_in_the_way_of_the_copy_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The name of a copy may be taken by another notebook: it is named, and nothing is written."""
+    (tmp_path / "a.ipynb").write_text(notebook_text(notebook([CellText("code", "n = 3")])))
+    (tmp_path / "a-train.ipynb").write_text("mine")
+    assert run(["init", str(tmp_path), "--from", str(tmp_path / "a.ipynb")]) == 1
+    assert "a-train.ipynb" in capsys.readouterr().err
+    assert files(tmp_path) == {"a.ipynb", "a-train.ipynb"}

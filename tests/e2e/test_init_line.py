@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.policy.cells import CellText, notebook, notebook_text
 from tests.e2e.line import ProjectFolder, free_port, readme_commands
 from tests.e2e.running import RunningLine
 
@@ -74,3 +75,35 @@ def test_the_other_frameworks_pass_their_gates(tmp_path: Path, framework: str) -
     outputs = json.loads(asked.stdout)["outputs"]
     rows = [row["probabilities"] if isinstance(row, dict) else row for row in outputs]
     assert [row[1] > 0.5 for row in rows] == [True, False]
+
+
+def test_a_notebook_of_ones_own_is_shipped_by_doing_what_is_said(tmp_path: Path) -> None:
+    """With what is added that the command names, to the letter, and nothing else: trained, judged and exported."""
+    cells = [
+        "from sklearn.datasets import load_wine\nfrom sklearn.ensemble import RandomForestClassifier\n"
+        "from sklearn.model_selection import train_test_split",
+        "trees = 30\ndata = load_wine(as_frame=True)",
+        "X_train, X_test, y_train, y_test = train_test_split(data.data, data.target, test_size=70, random_state=1)",
+        "clf = RandomForestClassifier(n_estimators=trees, random_state=0)\nclf.fit(X_train, y_train)",
+    ]
+    own = notebook_text(notebook([CellText("code", cell) for cell in cells]))
+    (tmp_path / "wine.ipynb").write_text(own)
+    project = ProjectFolder(tmp_path)
+    begun = project.json("init", ".", "--from", "wine.ipynb")
+    assert (tmp_path / "wine.ipynb").read_text() == own
+    (added,) = begun["additions"]
+    assert added["path"] == "wine-train.ipynb"
+    copy = json.loads((tmp_path / "wine-train.ipynb").read_text())
+    copy["cells"][-1]["source"].append("\n\n" + added["code"])
+    (tmp_path / "wine-train.ipynb").write_text(json.dumps(copy))
+    shipped = project.json("ship", "wine", "-p", "trees", "40")
+    assert shipped["verdict"] == "PASS"
+    assert shipped["parameters"] == {"trees": 40}
+    assert shipped["package"]["flavour"] == "onnx"
+    # What the printed request consists of is there.
+    assert (tmp_path / begun["next"][-1].split("@")[1].split()[0]).is_file()
+    for command in (["ruff", "check"], ["pytest", "-q"]):
+        done = subprocess.run(
+            [sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
