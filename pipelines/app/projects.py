@@ -21,7 +21,7 @@ class Projects(AppBase):
         """Begin a project, or add to one; see `stages.init`.
 
         Args:
-            folder: Where, from the current folder.
+            folder: Where, from the current folder; `.` is the project around it, if there is one.
             wish: What was said; a person is asked for the rest, and without one it is what most begin with.
             is_asked: Whether a person may be asked.
         """
@@ -30,7 +30,7 @@ class Projects(AppBase):
         from pipelines.views import InitView
         from pipelines.wiring import local_ground
 
-        ground, seeds = local_ground(self._start, folder)
+        ground, seeds = local_ground(self._start, self._around() if folder == "." else folder)
         choose = self._choose if self._choose is not None and is_asked else _take_default
         if wants_model(wish, ground):
             framework = wish.framework
@@ -40,6 +40,16 @@ class Projects(AppBase):
             name = wish.name or choose("Name of the model", model_name(called), ())
             wish = replace(wish, name=name, framework=framework)
         return InitView(init(wish, ground, seeds), str(self._start.resolve()))
+
+    def _around(self) -> str:
+        """The folder of the project around the current one, which may lie deep in it; else the current one."""
+        from pipelines.errors import NoProject
+        from pipelines.place import find_project
+
+        try:
+            return str(find_project(self._start))
+        except NoProject:
+            return "."
 
     def doctor(self) -> views.View:
         """Look at the machine and the project; see `stages.doctor`. Nothing is started or changed."""

@@ -208,7 +208,8 @@ def _split(cell: Code) -> list[str] | None:
             names = (
                 [one.id for one in target.elts if isinstance(one, ast.Name)] if isinstance(target, ast.Tuple) else []
             )
-            if len(names) == 4:
+            # Who throws the held-out rows away has them elsewhere.
+            if len(names) == 4 and "_" not in (names[1], names[3]):
                 return names
     return None
 

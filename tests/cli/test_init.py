@@ -125,6 +125,21 @@ def test_a_second_model_joins_the_first(tmp_path: Path) -> None:
     assert (tmp_path / "p/pyproject.toml").read_bytes() == before
 
 
+def test_deep_in_a_project_it_is_the_project_that_is_added_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As every command finds it: from its notebooks' folder no project inside the project is made."""
+    begun(tmp_path / "p", "--name", "one")
+    monkeypatch.chdir(tmp_path / "p/notebooks/one")
+    assert run(["init", ".", "--ci", "gitlab"]) == 0
+    assert (tmp_path / "p/.gitlab-ci.yml").is_file()
+    assert str(tmp_path / "p") in capsys.readouterr().out
+    assert not (tmp_path / "p/notebooks/one/pyproject.toml").exists()
+    # A folder that is named is one of its own.
+    assert run(["init", "inner"]) == 0
+    assert (tmp_path / "p/notebooks/one/inner/pyproject.toml").is_file()
+
+
 def test_no_file_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Those in the way are named in one line, and nothing is written."""
     (tmp_path / "tests").mkdir()

@@ -103,7 +103,8 @@ def test_the_cells_of_the_held_out_rows_are_taken_and_no_others() -> None:
 
 def test_without_a_split_or_with_a_model_logged_among_its_cells_the_rows_are_left_to_the_person() -> None:
     """The validation notebook has the place for them, and the note names the file."""
-    for cells in (["x, y = load()"], [f"x, y = load()\n{SPLIT}\n{LOG}"]):
+    thrown_away = "a, _, b, _ = train_test_split(x, y)\nm.fit(a, b)\nm.predict(c)"
+    for cells in (["x, y = load()"], [f"x, y = load()\n{SPLIT}\n{LOG}"], [thrown_away]):
         made = adopted(written(*cells))
         (validate,) = (sheet for sheet in made.sheets if sheet.path == "work/mine-validate.ipynb")
         assert "load the held-out rows and their labels here" in validate.text
