@@ -59,12 +59,21 @@ def baking(
         now: The time.
     """
     ceiling = rules.rollout.max_failure_rate
+    # Where users stay with their version, one whose failure was counted is certain to come to it again.
+    users = trial.users if trial is not None and len(trial.users) < MOST_USERS else frozenset()
     if trial is not None and trial.total.stable:
         # Where requests fail whoever answers them, a version is not broken because they go on to fail.
         rate = (trial.total.stable_failures + 1.0) / (trial.total.stable + 1.0)
         ceiling = max(ceiling, min(1.0, rules.rollout.max_relative_risk * rate))
     return Trial(
-        rollout=rollout, candidate=candidate, stable=stable, kind="bake", share=share, looked=now, ceiling=ceiling
+        rollout=rollout,
+        candidate=candidate,
+        stable=stable,
+        kind="bake",
+        share=share,
+        looked=now,
+        ceiling=ceiling,
+        users=users,
     )
 
 

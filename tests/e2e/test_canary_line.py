@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.running import RunningLine, running_line, wait_until
+from tests.e2e.line import post
+from tests.e2e.running import BODY, RunningLine, running_line, wait_until
 from tests.e2e.versions import row_ending_in
 
 SETTINGS = """
@@ -229,3 +230,28 @@ def test_a_daemon_killed_between_decision_and_switch(tmp_path: Path) -> None:
         assert "digits@2" in line.entry()["quarantined"]
         assert [event["action"] for event in line.control.operator.history("digits")].count("rollback") == 1
         assert load.log.failed == 0
+
+
+def test_one_user_is_one_trial(tmp_path: Path) -> None:
+    """Who stays with a bad canary meets it hundreds of times, and is no evidence alone; a few dozen users are."""
+    settings = SETTINGS.replace("[20, 50, 100]", "[50, 100]")
+    with running_line(tmp_path / "project", versions=1, settings=settings) as line:
+        line.deploy(1)
+        ref = line.shelf.add(2, "moody")
+        line.deploy(2, share=50, sticky={"kind": "header", "name": "x-user"})
+        body = BODY.encode()
+        # The stable version answers some, or the first failures of the candidate would be all that there is.
+        came = [post(line.url(), body, **{"x-user": f"u{number}"})[2]["x-model-version"] for number in range(40)]
+        wait_until(lambda: rollout(line).get("requests", 0) > 0, "the first answers")
+        anna = f"u{came.index('digits@2')}"
+        line.shelf.mood(ref, "503")
+        with line.load(tmp_path, **GENTLE, headers={"x-user": anna}) as load:
+            wait_until(lambda: rollout(line)["failures"] > 200, "many failures of one user")
+        seen = rollout(line)
+        assert is_in(line, "canary"), seen
+        assert seen["e_harm"]["failures"] < 10
+        assert load.log.failed == 0
+        for number in range(40, 100):
+            post(line.url(), body, **{"x-user": f"u{number}"})
+        wait_until(lambda: is_in(line, "live"), "the rollback")
+        assert "digits@2" in line.entry()["quarantined"]

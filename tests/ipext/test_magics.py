@@ -164,6 +164,17 @@ def test_a_reason_stays_as_it_is(shell: InteractiveShell, fakes: Fakes) -> None:
     assert fakes.operator.asked[-1][2]["reason"] == "it costs $x {x} a day"
 
 
+def test_a_cell_goes_back_to_a_time(shell: InteractiveShell, fakes: Fakes) -> None:
+    """Quoted as in a terminal; the daemon is asked what was live then."""
+    for line in ("%train digits", "%validate digits@1", "%package digits@1"):
+        run(shell, line)
+    fakes.operator.models["digits"] = {**ENTRY, "champion": "digits@2"}
+    fakes.operator.answers["live_at"] = {"ref": "digits@1", "begins": None}
+    shown = run(shell, "%rollback digits --to-time 'yesterday 14:00'")
+    assert fakes.operator.asked[-1][2]["to"] == "digits@1"
+    assert "(local time): digits@1" in repr(shown)
+
+
 def test_values_of_a_function_are_found(shell: InteractiveShell, fakes: Fakes) -> None:
     """A magic inside a function sees the function's names."""
     run(

@@ -179,6 +179,17 @@ def test_a_user_s_failure_counts_once() -> None:
     assert trial.failures.candidate == 1
 
 
+def test_a_user_s_failure_counts_once_a_rollout_its_bake_included() -> None:
+    """Who failed at the canary stays with it when it is promoted, and says nothing new; somebody else does."""
+    by_user = replace(RULES, by_user=True)
+    trial, _ = watch(by_user, canary(), requests(60, 540, failures(1, 0, user="anna")), SETTLED)
+    bake = baking(by_user, trial, "r1", "digits@8", "digits@7", 0.9, START)
+    bake, _ = watch(by_user, bake, requests(90, 10, failures(5, 0, share=0.9, user="anna")), SETTLED)
+    assert bake.failures.candidate == 0
+    bake, _ = watch(by_user, bake, requests(90, 10, failures(5, 0, share=0.9, user="bert")), SETTLED)
+    assert bake.failures.candidate == 1
+
+
 @pytest.mark.parametrize(
     ("on_inconclusive", "move"), [("hold", Move.HOLD), ("promote", Move.PROMOTE), ("abort", Move.ABORT)]
 )
