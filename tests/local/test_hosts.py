@@ -48,6 +48,7 @@ class ScriptedLauncher:
         deaf: Whether none answers.
         ended: Instances that were told to end, in order.
         started: Instances in order.
+        held: Bytes of memory of each.
     """
 
     def __init__(self) -> None:
@@ -56,6 +57,7 @@ class ScriptedLauncher:
         self.deaf = False
         self.ended: list[str] = []
         self.started: list[str] = []
+        self.held = 50_000_000
 
     def start(self, bento: Bento, instance: str, socket: Path) -> Identity:
         """Start one."""
@@ -86,9 +88,9 @@ class ScriptedLauncher:
         self.ended += [host.instance for host in hosts]
 
     def memory(self, host: Identity) -> int:
-        """Always the same."""
+        """As told."""
         del host
-        return 50_000_000
+        return self.held
 
     def said(self, ref: VersionRef, *, since: int = 0) -> str:
         """Nothing."""
@@ -235,6 +237,24 @@ def test_a_replacement_that_never_gets_ready_is_a_crash(
     clock.now += READY_SECONDS + 1
     supervisor.tick()
     assert launcher.ended == [launcher.started[1]]
+
+
+def test_what_a_host_had_while_it_loaded_is_not_its_memory(
+    supervisor: HostSupervisor, launcher: ScriptedLauncher
+) -> None:
+    """Somebody looked at the status meanwhile; once it is ready it is measured anew."""
+    other = VersionRef("digits", 8)
+    seen = []
+
+    def look(text: str) -> None:
+        del text
+        seen.append(supervisor.health()[other].memory_mb)
+        launcher.unready, launcher.held = False, 50_000_000
+
+    launcher.unready, launcher.held = True, 4_000_000
+    supervisor.start(Bento(other, "sources", "digest", is_passed=True), 1, look)
+    assert seen[0] == 4.0
+    assert supervisor.health()[other].memory_mb == 50.0
 
 
 def test_a_start_that_is_called_off_leaves_nothing(supervisor: HostSupervisor, launcher: ScriptedLauncher) -> None:

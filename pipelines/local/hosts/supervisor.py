@@ -243,6 +243,7 @@ class HostSupervisor:
                     said = self._clock()
                     progress("loading")  # may raise, to call it off
                 time.sleep(_POLL_SECONDS)
+            self._measured.pop(host.identity, None)  # what it had while it loaded
             host.is_ready, host.answered = True, self._clock()
 
     def _undo(self, version: VersionState, fresh: list[HostState]) -> None:
