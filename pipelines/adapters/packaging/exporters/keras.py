@@ -21,8 +21,10 @@ def export(model: Any, signature: Signature, precision: str) -> RawGraph:
     call = _call(model, signature)
     inputs = groups(signature)
     specs = [_spec(group, f"x{number}") for number, group in enumerate(inputs)]
+    function = tf.function(call)
     with explain("tf2onnx", model):
-        proto, _ = tf2onnx.convert.from_function(tf.function(call), specs)
+        proto, _ = tf2onnx.convert.from_function(function, specs)
+    _keep_captured(proto.graph, function.get_concrete_function(*specs), {spec.name for spec in specs})
     if len(proto.graph.output) != len(signature.outputs):
         raise ExportFailed(f"tf2onnx gave {len(proto.graph.output)} outputs, the model has {len(signature.outputs)}")
     feeds = tuple(Feed(spec.name, group) for spec, group in zip(specs, inputs, strict=True))
@@ -30,6 +32,23 @@ def export(model: Any, signature: Signature, precision: str) -> RawGraph:
         Answer(output.name, field) for output, field in zip(proto.graph.output, signature.outputs, strict=True)
     )
     return RawGraph(proto, feeds, answers)
+
+
+def _keep_captured(graph: Any, concrete: Any, given: set[str]) -> None:
+    """Put the values into the graph that a layer holds without them being weights, such as a normalisation's mean.
+
+    The converter takes each of them for one more input, which no request has.
+    """
+    import tensorflow as tf
+    from onnx import numpy_helper
+
+    held = {inner.name: outer for outer, inner in concrete.graph.captures if outer.dtype != tf.resource}
+    extra = [value for value in graph.input if value.name not in given and value.name in held]
+    used = {name for node in graph.node for name in node.input}
+    for value in extra:
+        graph.input.remove(value)
+        if value.name in used:
+            graph.initializer.append(numpy_helper.from_array(held[value.name].numpy(), value.name))
 
 
 def _spec(group: tuple[Field, ...], name: str) -> Any:
