@@ -56,6 +56,7 @@ bench: setup bench-packages  ## Measure serving side by side with what people us
 	@$(BIN)/python -m benchmarks.warm_kernels --write-docs
 	@$(BIN)/python -m benchmarks.unchanged --write-docs
 	@$(BIN)/python -m benchmarks.canary --write-docs
+	@$(BIN)/python -m benchmarks.drift --write-docs
 
 soak: setup  ## Switch, kill and fill up for an hour, and write down what was lost
 	@$(BIN)/python -m tests.soak.reliability --write-docs

@@ -179,6 +179,9 @@ def _daemon_parts(place: Place) -> Parts:
     from pipelines.local.captures.labels import LabelStore
     from pipelines.local.captures.quality import LiveQuality
     from pipelines.local.daemon import Parts
+    from pipelines.local.drift.book import DriftBook
+    from pipelines.local.drift.references import References
+    from pipelines.local.drift.room import DriftSources, DriftWatch
     from pipelines.local.figures import Figures
     from pipelines.local.judge.book import Book
     from pipelines.local.judge.room import Judge
@@ -213,11 +216,14 @@ def _daemon_parts(place: Place) -> Parts:
             return [event.as_dict() for event in engine.journal.history(model, count)]
 
         captures = CaptureFolder(place.state / "captures")
+        catalogue = local_catalogue(place.state)
+        seen = DriftSources(lambda: project().now(), captures, References(catalogue), engine.journal, engine.clock)
         rooms: list[Room] = [
             Figures(target.counted, events).room(),
             Keeping(captures, lambda: project().now()).room,
             Past(engine.journal).room,
             LiveQuality(LabelStore(place.state / "labels.db", captures), lambda: project().now()).room,
+            DriftWatch(seen, DriftBook(place.state / "drift.db")).room,
             Judge(engine, LocalSources(target), Book(place.state / "evidence.db"), rollout).room,
         ]
         report = StatusReport(engine, url, Rooms(rooms).status)

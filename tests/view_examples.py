@@ -35,6 +35,8 @@ from pipelines.values import (
     Verdict,
     VersionRef,
 )
+from pipelines.values.drift import DriftWindow
+from pipelines.values.drift import Finding as DriftFinding
 from pipelines.values.health import Finding, Health
 from pipelines.values.labels import LabelSummary, Quality, Taken
 from pipelines.values.logs import LogRecord, Template
@@ -54,6 +56,7 @@ from pipelines.views import (
     DiffView,
     DoctorView,
     DownView,
+    DriftView,
     ErrorView,
     ExplainView,
     HistoryView,
@@ -171,7 +174,7 @@ def examples(word: str) -> dict[type[View], View]:
             ]
         ),
     ]
-    shown += [compared(word), labelled(word)]
+    shown += [compared(word), labelled(word), drifted(word)]
     return {type(view): view for view in shown}
 
 
@@ -180,6 +183,27 @@ def compared(word: str) -> CompareView:
     rows = [(f"r{number}", {"age": 30 + number, "job": word}, "good") for number in range(4)]
     pairs = [Pair(name, 0, inputs, said, "bad" if name == "r2" else said) for name, inputs, said in rows]
     return CompareView(Comparison(VersionRef("digits", 2), VersionRef("digits", 3), disagreement(pairs), 4, 1))
+
+
+def drifted(word: str) -> DriftView:
+    """Two windows of one version, one feature of which has drifted, and a version without a reference."""
+    findings = (
+        DriftFinding(word, 500, 0.341, 0.112, 2e-9, 0.48, is_drift=True),
+        DriftFinding("(prediction)", 500, 0.021, 0.112, 1.0, None, is_drift=False),
+    )
+    windows = [DriftWindow(500, NOON, NOON + timedelta(minutes=minute), findings).as_dict() for minute in (2, 1)]
+    watched = {"state": "drifting", "says": word, "drifting": [word], "rows": 12, "windows_tested": 2}
+    bare = {**watched, "state": "no reference", "says": f"no reference: {word}", "drifting": [], "windows": []}
+    return DriftView(
+        {
+            "model": "digits",
+            "settings": {"is_on": True, "window_rows": 500, "alpha": 0.01, "min_psi": 0.1},
+            "versions": {
+                "digits@3": {**watched, "reference_rows": 360, "left_out": [word], "windows": windows},
+                "digits@2": {**bare, "reference_rows": 0, "left_out": []},
+            },
+        }
+    )
 
 
 def labelled(word: str) -> LabelsView:

@@ -29,6 +29,17 @@ class Watching(AppBase):
         _ = self.project.alerts
         return AlertsTestView(self.control.operator.tell("alerts-test", {})["targets"])
 
+    def drift(self, model: str) -> views.View:
+        """Where the rows of the running versions differ from those they were validated with.
+
+        Raises:
+            NoSuchModel: the project has none of that name.
+        """
+        from pipelines.views import DriftView
+
+        self.place.check(model)
+        return DriftView(self.control.operator.ask("drift", model=model))
+
     def monitoring(self) -> views.View:
         """What watches the project, and where."""
         from pipelines.views import MonitoringView

@@ -20,6 +20,7 @@ ORDER = (
     "status",
     "monitor",
     "compare",
+    "drift",
     "labels",
     "logs",
     "history",

@@ -54,6 +54,14 @@ def compare(
 
 @main_group.command()
 @click.argument("model")
+@SESSION
+def drift(session: Session, model: str) -> View:
+    """Show where the rows that come differ from those a version was validated with."""
+    return session.app.drift(model)
+
+
+@main_group.command()
+@click.argument("model")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @SESSION
 def labels(session: Session, model: str, file: Path | None) -> View:

@@ -6,6 +6,7 @@ from pipelines.views.caching import CacheView, ExplainView, VerifyView
 from pipelines.views.compare import CompareView
 from pipelines.views.diff import DiffView
 from pipelines.views.doctor import DoctorView
+from pipelines.views.drift import DriftView
 from pipelines.views.history import HistoryView
 from pipelines.views.init import InitView
 from pipelines.views.labels import LabelsView
@@ -31,6 +32,7 @@ __all__ = [
     "DiffView",
     "DoctorView",
     "DownView",
+    "DriftView",
     "ErrorView",
     "ExplainView",
     "HistoryView",

@@ -13,6 +13,8 @@ from onnx import numpy_helper
 
 from pipelines.adapters.catalogue import FileCatalogue
 from pipelines.adapters.packaging.digest import bento_digest
+from pipelines.adapters.packaging.reference import write
+from pipelines.serving.model import load_model
 from pipelines.values import Bento, Manifest, VersionRef
 from tests.serving.bentos import make_tensor_bento, tensor_rows
 
@@ -98,7 +100,9 @@ class Shelf:
         """Where they are listed."""
         return FileCatalogue(self.state, bento_digest)
 
-    def add(self, number: int, kind: str = "good", *, model: str = "digits", is_passed: bool = True) -> VersionRef:
+    def add(
+        self, number: int, kind: str = "good", *, model: str = "digits", is_passed: bool = True, reference: int = 0
+    ) -> VersionRef:
         """Make a version and list it.
 
         Args:
@@ -108,6 +112,7 @@ class Shelf:
                 no row of its warm-up does; `moody`, see `mood`.
             model: Its model.
             is_passed: Whether its gates passed.
+            reference: Of how many rows it has a reference; 0 for none.
         """
         ref = VersionRef(model, number)
         folder = make_tensor_bento(self._folder(ref), number)
@@ -126,6 +131,8 @@ class Shelf:
             _change_weights(folder / "model" / "model.onnx", _overflowing)
         elif kind == "nan":
             _change_weights(folder / "model" / "model.onnx", lambda old: np.full_like(old, np.nan))
+        if reference:
+            _add_reference(folder, reference)
         self.catalogue.put(Bento(ref, str(folder), bento_digest(folder), is_passed=is_passed, memory_mb=70.0))
         return ref
 
@@ -147,6 +154,13 @@ class Shelf:
 
     def _mood(self, ref: VersionRef) -> Path:
         return self.state / f"mood-{ref.model}-{ref.number}"
+
+
+def _add_reference(folder: Path, count: int) -> None:
+    manifest = Manifest.read(folder)
+    (field,) = manifest.signature.inputs
+    values = {field.name: np.array(tensor_rows(count, seed=0), np.dtype(field.dtype))}
+    write(folder, manifest.signature, values, load_model(folder, manifest).predict(values))
 
 
 def _append(module: Path, code: str) -> None:

@@ -161,7 +161,7 @@ ALERTS: Sequence[Alert] = (
         "1m",
         "warning",
         "What {{ $labels.model }} is asked is not what it was validated with",
-        "`turnout monitor {{ $labels.model }}` names what has drifted.",
+        "`turnout drift {{ $labels.model }}` names what has drifted.",
     ),
     Alert(
         "TurnoutNoTraffic",
