@@ -140,7 +140,7 @@ def _the_model(model: ModelConfig, runs: Sequence[RunFacts], notebook: Path) -> 
     if not found:
         raise NotebookContract(
             f"{model.train.name} logged no model",
-            instead="it calls mlflow.<flavour>.log_model once",
+            instead="it calls mlflow.<flavour>.log_model once, in a run (below `with mlflow.start_run():`)",
             then=f"The executed notebook is {notebook}.",
         )
     wanted = f"none of them, or several, is {model.logged_model!r}" if model.logged_model else "one must be the model"
