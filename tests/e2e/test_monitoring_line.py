@@ -6,14 +6,14 @@ import json
 import shutil
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psutil
 import pytest
 
 from pipelines.errors import TurnoutError
-from pipelines.local.prometheus.panels import BOARDS
+from pipelines.local.prometheus.panels import BOARDS, Chart
 from pipelines.values.monitoring import Monitoring, Ports
 from tests.e2e.running import RunningLine, running_line, wait_until
 
@@ -21,19 +21,21 @@ pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None or shutil.which("prometheus-alertmanager") is None,
     reason="Debian's packages prometheus and prometheus-alertmanager are not installed",
 )
-NOT_YET = {
-    'turnout_rollout_e_value{model="$model"}',
-    'turnout_rollout_verdict{model="$model"} == 1',
-    'turnout_rollout_step_percent{model="$model"}',
-    'turnout_drift_alarm{model="$model"}',
-}
-"""What only a judged rollout and a watch for drift add."""
+WATCHED = """
+judge = true
+[tool.turnout.models.digits.capture]
+rate = 1.0
+[tool.turnout.models.digits.drift]
+window_rows = 50
+min_minutes = 0
+"""
 
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLine]:
-    """A project that is looked at each second."""
-    with running_line(tmp_path_factory.mktemp("prometheus"), versions=2) as made:
+    """A project that is looked at each second, whose rollouts are judged and whose first version has a reference."""
+    with running_line(tmp_path_factory.mktemp("prometheus"), 2, WATCHED) as made:
+        made.shelf.add(1, reference=100)
         with (made.root / "pyproject.toml").open("a") as project:
             project.write("\n[tool.turnout.monitoring]\ninterval_seconds = 1\n")
         yield made
@@ -50,6 +52,12 @@ def query(ports: Ports, expr: str) -> list[dict[str, Any]]:
     asked = urllib.parse.urlencode({"query": expr.replace("$model", "digits")})
     found: list[dict[str, Any]] = get(ports.prometheus, f"/api/v1/query?{asked}")["data"]["result"]
     return found
+
+
+def has_data(ports: Ports, charts: Sequence[Chart]) -> None:
+    """Each of them, sooner or later."""
+    for chart in charts:
+        wait_until(lambda chart=chart: bool(query(ports, chart.query)), f"{chart.title} has data: {chart.query}")
 
 
 def pids(line: RunningLine, *arguments: str) -> dict[str, int | None]:
@@ -69,11 +77,13 @@ def test_every_panel_shows_a_real_run(line: RunningLine, tmp_path: Any) -> None:
         two = 'turnout_version_judged_requests_total{model="digits",version="2"} > 20'
         wait_until(lambda: bool(query(ports, two)), "the canary is counted")
         wait_until(lambda: bool(query(ports, "turnout_rollbacks_total == 0")), "no rollback is counted")
+        charts = [chart for board in BOARDS for chart in board.charts]
+        judged = [chart for chart in charts if chart.query.startswith("turnout_rollout_")]
+        assert len(judged) == 3
+        # A rollout is told of as long as it is under way.
+        has_data(ports, judged)
         line.operate("rollback", reason="worse on sevens")
-
-        left = [chart for board in BOARDS for chart in board.charts if chart.query not in NOT_YET]
-        for chart in left:
-            wait_until(lambda chart=chart: bool(query(ports, chart.query)), f"{chart.title} has data: {chart.query}")
+        has_data(ports, [chart for chart in charts if chart not in judged])
         alerts = query(ports, 'ALERTS{alertname="TurnoutRolledBack",alertstate="firing",model="digits"}')
         assert len(alerts) == 1
         shares = query(ports, 'turnout_version_weight_percent{model="digits",version="1"}')
