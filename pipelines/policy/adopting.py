@@ -113,7 +113,8 @@ def find(notebook: Mapping[str, Any]) -> Found:
         cells=tuple(needed),
         kind=next((kind for kind in ("classes", "numbers") if any(word in text for word in _SAID[kind])), ""),
         imports=facts.imports,
-        is_elsewhere=any(cell.calls("set_tracking_uri") for cell in cells),
+        # Who looks at the variable first leaves the choice to Turnout.
+        is_elsewhere="MLFLOW_TRACKING_URI" not in text and any(cell.calls("set_tracking_uri") for cell in cells),
         has_run=any(cell.calls("start_run", "autolog") for cell in cells),
     )
 

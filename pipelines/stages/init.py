@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,7 +28,7 @@ from pipelines.policy.starting import (
 )
 from pipelines.values import check_model_name
 from pipelines.values.ci import CiSettings
-from pipelines.values.starting import Begun, Sheet, Wish
+from pipelines.values.starting import Begun, Outcome, Sheet, Wish
 
 _SHARED = (PROJECT_FILE, "README.md", ".gitignore", SMOKE, *LOCKS)
 
@@ -100,15 +100,14 @@ def init(wish: Wish, soil: Soil, seeds: Seeds) -> Begun:
     settings = seeds.settings(project, soil.folder) if wish.systems else None
     if settings is not None:
         sheets = [*_ci(wish, project, there, settings, seeds, sheets), *sheets]
-    sheets = [
-        sheet if sheet.before is not None else Sheet(sheet.path, sheet.text, soil.text(sheet.path)) for sheet in sheets
-    ]
+    sheets = [sheet if sheet.before is not None else replace(sheet, before=soil.text(sheet.path)) for sheet in sheets]
     check_free(sheets)
     soil.plant(sheets)
     notes = (*planned.notes, *_notes(sheets, wish, there, planned.needed, settings))
     port = (turnout_of(project) or {}).get("port", 3000)
     commands = _commands(wish.name, port, planned.request) if wish.name else ()
-    return Begun(str(soil.folder), wish.name, tuple(sheets), notes, commands, planned.additions)
+    told = tuple(replace(sheet, outcome=Outcome.KEPT) if sheet.before == sheet.text else sheet for sheet in sheets)
+    return Begun(str(soil.folder), wish.name, told, notes, commands, planned.additions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,9 +182,10 @@ def test_in_a_project_only_the_pipeline_is_written(tmp_path: Path, capsys: pytes
     assert run(["init", str(tmp_path / "p")]) == 0
     file = tmp_path / "p/pyproject.toml"
     capsys.readouterr()
-    for _ in range(2):
+    for outcome in ("written", "kept as it was"):
         assert run(["init", str(tmp_path / "p"), "--ci", "jenkins", "--json"]) == 0
-        assert [one["path"] for one in json.loads(capsys.readouterr().out)["files"]] == ["Jenkinsfile"]
+        (told,) = json.loads(capsys.readouterr().out)["files"]
+        assert told == {"path": "Jenkinsfile", "outcome": outcome}
     file.write_text(file.read_text() + '\n[tool.turnout.ci]\nbranch = "trunk"\n')
     assert run(["init", str(tmp_path / "p"), "--ci", "jenkins"]) == 1
     assert "Jenkinsfile" in capsys.readouterr().err

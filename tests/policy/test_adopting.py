@@ -173,6 +173,8 @@ def test_runs_that_would_go_elsewhere_and_models_without_a_signature_are_said() 
     """Turnout would not find the first, and could not serve the second with typed inputs."""
     notes = adopted(written('mlflow.set_tracking_uri("http://x")', 'mlflow.sklearn.log_model(m, name="m")')).notes
     assert any("set_tracking_uri" in note for note in notes)
+    guarded = 'if "MLFLOW_TRACKING_URI" not in os.environ:\n    mlflow.set_tracking_uri("http://x")'
+    assert not any("set_tracking_uri" in note for note in adopted(written(guarded)).notes)
     assert any("input_example" in note for note in notes)
     assert any("below `with mlflow.start_run():`" in note for note in notes)
 
