@@ -21,6 +21,7 @@ FIRST_REQUESTS = 5
 """When so many requests have failed and none has succeeded, no statistics are needed."""
 _OTHERS = 4
 """Comparisons that share `alpha_others`: slow and wrong answers, pairs, shift."""
+_PLENTY = math.log(1e6)
 _FAULT = {
     Stream.FAILURES: "failures",
     Stream.SLOW: "stretches of mostly slow answers",
@@ -215,7 +216,7 @@ def _asks(rules: Rules, stream: Stream) -> bool:
 
 def _found(rules: Rules, trial: Trial, stream: Stream) -> str:
     wealth = _wealth(trial, stream)
-    strength = f"evidence {math.exp(wealth.peak):,.0f}, {math.exp(_threshold(rules, stream)):,.0f} needed"
+    strength = f"evidence {_amount(wealth.peak)}, {_amount(_threshold(rules, stream))} needed"
     if stream is Stream.SHIFT:
         seen = distance(trial.shift.candidate, trial.shift.stable)
         return (
@@ -224,6 +225,11 @@ def _found(rules: Rules, trial: Trial, stream: Stream) -> str:
         )
     counts = f"{wealth.candidate:,} of {trial.candidate} beside {wealth.stable:,} of {trial.stable or 'nobody'}"
     return f"too many {_FAULT[stream]}: {counts} at {trial.share:.0%} of the traffic ({strength})"
+
+
+def _amount(log: float) -> str:
+    """An e-value by its logarithm, in words: those of a bad hour have hundreds of digits, and no float holds them."""
+    return f"{math.exp(log):,.0f}" if log < _PLENTY else "beyond a million"
 
 
 def _with_evidence(decision: Decision, rules: Rules, trial: Trial) -> Decision:

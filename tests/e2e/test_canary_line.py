@@ -215,16 +215,20 @@ def test_a_bake_without_harm_makes_the_champion(tmp_path: Path) -> None:
 
 
 def test_a_daemon_killed_between_decision_and_switch(tmp_path: Path) -> None:
-    """It has written down that it rolls back, and is dead: the next one does it."""
+    """It has written down that it rolls back, and is dead: the next one does it, and who watches is told."""
     with running_line(tmp_path / "project", versions=1, settings=SETTINGS) as line:
         line.turnout("deploy", "digits@1", TURNOUT_FAILPOINT="rollback.intended=kill")
         first = line.only("daemon").pid
         ref = line.shelf.add(2, "moody")
         with line.load(tmp_path, **GENTLE) as load:
-            line.deploy(2, share=20)
+            watching = line.start("deploy", "digits@2", "--canary", "20", "--watch", "--json")
+            wait_until(lambda: rollout(line).get("requests", 0) > 0, "the first answers")
             line.shelf.mood(ref, "503")
-            wait_until(lambda: is_in(line, "live"), "the rollback", 60)
+            out, said = watching.communicate(timeout=60)
             load.wait_for_more(10)
+        assert (watching.returncode, json.loads(out)["outcome"]) == (1, "rolled back"), said
+        assert "digits@2 at 20 %" in said, said
+        assert is_in(line, "live")
         assert line.only("daemon").pid != first
         assert line.weights() == {"digits@1": 100}
         assert "digits@2" in line.entry()["quarantined"]

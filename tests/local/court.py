@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ class Traffic:
         self.world = world
         self.lost = ""
         self.mute: set[VersionRef] = set()
+        self.fault: Exception | None = None
         self._counts: dict[VersionRef, dict[int, int]] = {}
         self._log: list[Incident] = []
 
@@ -48,7 +48,9 @@ class Traffic:
         self._log += [one] * failed
 
     def health(self) -> Mapping[VersionRef, HostHealth]:
-        """As the target has it."""
+        """As the target has it, or a mistake in our own code."""
+        if self.fault is not None:
+            raise self.fault
         return self.world.target.health()
 
     def counts(self, refs: Iterable[VersionRef]) -> Mapping[str, HostCounts]:
@@ -154,7 +156,3 @@ class Court:
     def events(self) -> list[dict[str, Any]]:
         """The history, the latest first."""
         return [event.as_dict() for event in self.world.journal.history("digits")]
-
-    def ago(self, seconds: float) -> timedelta:
-        """So long."""
-        return timedelta(seconds=seconds)

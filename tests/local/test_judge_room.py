@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import StorageFailed
+from pipelines.errors import StorageFailed, TurnoutError
 from pipelines.local.failpoints import STEPS
 from pipelines.policy.alerts import from_event
 from pipelines.values import Phase
@@ -239,6 +239,37 @@ def test_harm_does_not_wait_for_a_full_disk(court: Court) -> None:
             court.second(BAD, BUSY)
     assert court.world.weights() == {A: 100}
     assert B in court.world.now.quarantined
+
+
+def test_evidence_that_cannot_be_read_is_a_stated_hold(court: Court) -> None:
+    """A broken file is not overwritten; moved away, the rollout begins its evidence anew."""
+    court.second(GOOD, BUSY)
+    court.book.close()
+    file = court.folder / "evidence.db"
+    for old in court.folder.glob("evidence.db*"):
+        old.unlink()
+    file.write_bytes(b"this is no database" * 100)
+    court.boot()
+    for _ in range(3):
+        with pytest.raises(StorageFailed, match="move the file away"):
+            court.second(GOOD, BUSY)
+    assert court.world.weights() == {A: 80, B: 20}
+    assert "nothing is decided: the evidence" in court.said()["reason"]
+    file.rename(court.folder / "broken.db")
+    court.until("baking", GOOD, BUSY)
+
+
+def test_a_fault_of_the_judge_is_a_stated_hold(court: Court) -> None:
+    """Its thread does not end over it unseen: the status says what it was, and the next look may succeed."""
+    court.second(GOOD, BUSY)
+    court.traffic.fault = ZeroDivisionError("division by zero")
+    for _ in range(3):
+        with pytest.raises(TurnoutError, match="ZeroDivisionError"):
+            court.second(GOOD, BUSY)
+    assert court.said()["state"] == "holding"
+    assert "nothing is decided: ZeroDivisionError" in court.said()["reason"]
+    court.traffic.fault = None
+    court.until("baking", GOOD, BUSY)
 
 
 def test_without_the_gateways_log_nothing_is_proved(court: Court) -> None:

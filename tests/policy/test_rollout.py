@@ -60,6 +60,19 @@ def test_harm_rolls_back_with_its_evidence() -> None:
     assert streams["failures"]["e_value"] > streams["failures"]["threshold"] == pytest.approx(200)
 
 
+@pytest.mark.parametrize("count", [500, 100_000])
+def test_no_evidence_is_too_much(count: int) -> None:
+    """After minutes in which nobody looked, under full load: what no number can hold rolls back all the same."""
+    seen = replace(
+        requests(10 * count, 90 * count, failures(count, 1)), slow=(Outcomes(0.1, count, count, 9 * count, 0),) * 3
+    )
+    trial, decision = watch(rules(on_shift="rollback"), canary(), seen, SETTLED)
+    assert decision.move is Move.ROLLBACK
+    assert "evidence beyond a million, 200 needed" in decision.reason
+    assert json.loads(json.dumps(decision.evidence))["streams"]["failures"]["e_value"] > 1e100
+    assert Trial.from_dict(json.loads(json.dumps(trial.as_dict()))) == trial
+
+
 def test_a_candidate_without_failures_climbs_the_steps_and_is_promoted() -> None:
     """It gets each step's share once the step has had its requests and minutes, and the rest once it is proved."""
     trial, moves = canary(), []

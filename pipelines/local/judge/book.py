@@ -140,10 +140,7 @@ class Book:
             try:
                 if self._db is None:
                     self._path.parent.mkdir(parents=True, exist_ok=True)
-                    db = sqlite3.connect(self._path, timeout=5, check_same_thread=False)
-                    db.execute("PRAGMA journal_mode=WAL")
-                    db.executescript(_SCHEMA)
-                    self._db = db
+                    self._db = _opened(self._path)
                 with self._db:
                     yield self._db
             except (sqlite3.Error, OSError) as error:
@@ -151,3 +148,14 @@ class Book:
                     f"the evidence {self._path} failed while {doing}: {error}",
                     then="Free some space, or move the file away: rollouts under way then begin their evidence anew.",
                 ) from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=5, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.executescript(_SCHEMA)
+    except BaseException:
+        db.close()
+        raise
+    return db

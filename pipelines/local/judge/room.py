@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -83,12 +84,20 @@ class Judge:
                 self._troubles.pop(deployment.model, None)
             except (Busy, Refused) as error:
                 failed = failed or error
-            except TurnoutError as error:
-                if deployment.candidate is not None:
-                    self._troubles[deployment.model] = error.what
-                failed = failed or error
+            except Exception as error:  # noqa: BLE001 - nobody must take a rollout for judged that is not
+                trouble = self._in_trouble(deployment, error)
+                failed = failed or trouble
         if failed is not None:
             raise failed
+
+    def _in_trouble(self, deployment: Deployment, error: Exception) -> TurnoutError:
+        """Have the status say why nothing is decided, and return the error to raise."""
+        found = error if isinstance(error, TurnoutError) else TurnoutError(f"{type(error).__name__}: {error}")
+        if found is not error and self._troubles.get(deployment.model) != found.what:
+            traceback.print_exception(error)
+        if deployment.candidate is not None:
+            self._troubles[deployment.model] = found.what
+        return found
 
     def _look_at(self, deployment: Deployment) -> None:
         model = deployment.model
