@@ -55,6 +55,7 @@ bench: setup bench-packages  ## Measure serving side by side with what people us
 	@$(BIN)/python -m benchmarks.command_line --write-docs
 	@$(BIN)/python -m benchmarks.warm_kernels --write-docs
 	@$(BIN)/python -m benchmarks.unchanged --write-docs
+	@$(BIN)/python -m benchmarks.sweep --write-docs
 	@$(BIN)/python -m benchmarks.canary --write-docs
 	@$(BIN)/python -m benchmarks.drift --write-docs
 

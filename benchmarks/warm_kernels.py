@@ -123,7 +123,8 @@ def _run(contender: Contender, root: Path, rate: float) -> tuple[float, float]:
 
 
 @contextmanager
-def _project() -> Iterator[Path]:
+def project() -> Iterator[Path]:
+    """The example in a folder of its own, its training noting its first step; its processes are gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         shutil.copytree(ROOT / "notebooks" / "digits", root / "notebooks" / "digits")
@@ -148,7 +149,7 @@ def main() -> int:
     parser.add_argument("--write-docs", action="store_true", help=f"put the table into docs/{DOCS.name}")
     options = parser.parse_args()
     busy = busy_percent()
-    with _project() as root:
+    with project() as root:
         found = contenders(root)
         measure(root, found, options.rounds)
     text = page(found, busy)

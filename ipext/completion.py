@@ -84,7 +84,7 @@ class Completions:
         kind, name = _expected(command, before)
         if isinstance(kind, Ref):
             return list(self._refs(fragment))
-        if name in ("model", "target"):
+        if name in ("model", "models", "target"):
             return list(self._refs(fragment)) if name == "target" and "@" in fragment else list(self._models())
         return []
 
@@ -130,6 +130,8 @@ def _expected(command: click.Command, before: Sequence[str]) -> tuple[click.Para
             place += 1
     if left and waiting is not None:
         return waiting.type, waiting.name or ""
+    if arguments and arguments[-1].nargs == -1:
+        place = min(place, len(arguments) - 1)
     if place < len(arguments):
         return arguments[place].type, arguments[place].name or ""
     return None, ""

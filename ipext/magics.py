@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BACKGROUND = "--background"
 """The one option that only the magics have."""
-LONG = ("train", "validate", "package", "ship", "sweep", "deploy")
+LONG = ("train", "validate", "package", "ship", "sweep", "watch", "deploy")
 """The commands that take it."""
 _HELP: Any = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

@@ -18,6 +18,7 @@ from pipelines.stages.monitor import Seen
 from pipelines.stages.prune import Pruned
 from pipelines.stages.service_code import Kept
 from pipelines.stages.ship import Explained, Shipped, Step
+from pipelines.stages.ship_all import OfMany, ShippedAll
 from pipelines.stages.sweep import Swept
 from pipelines.stages.verify import Verified
 from pipelines.values import (
@@ -72,6 +73,7 @@ from pipelines.views import (
     ReportView,
     RolloutView,
     ServiceCodeView,
+    ShipAllView,
     ShipView,
     StatusView,
     SweepBoard,
@@ -151,6 +153,15 @@ def examples(word: str) -> dict[type[View], View]:
             "/home",
         ),
         DoctorView([Finding("disk", Health.WARNING, word, f"`turnout prune` frees some: {word}")]),
+        ShipAllView(
+            ShippedAll(
+                (
+                    OfMany("digits", RunStatus.DONE, "", {"ref": "digits@3", "steps": []}, 12.3),
+                    OfMany("credit", RunStatus.FAILED, word),
+                    OfMany("rent", RunStatus.RUNNING, word),
+                )
+            )
+        ),
         SweepBoard(swept(word)),
         WatchEventView(Event(NOON, Kind.BEGUN, f"digits is shipped: {word}", "digits")),
         WatchView([Event(NOON, Kind.FAILED, word, "digits"), Event(NOON, Kind.TROUBLE, word)], False),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -46,6 +46,36 @@ class Automating(AppBase):
                 lambda now: self._reporter.board(SweepBoard(now)),
             )
         return SweepView(done)
+
+    def ship_all(self, models: Sequence[str], words: Sequence[str], jobs: int | None) -> views.View:
+        """Ship several models at once; see `stages.ship_all`.
+
+        Args:
+            models: Which; all of the project when none is named.
+            words: What is passed on to each.
+            jobs: At most so many at once.
+
+        Raises:
+            BadInput: there is none.
+        """
+        from pipelines.errors import BadInput
+        from pipelines.stages.ship_all import ship_all
+        from pipelines.views import ShipAllView
+
+        chosen = list(models) or list(self.project.models)
+        if not chosen:
+            raise BadInput("the project has no model", then="Name one in [tool.turnout.models].")
+        with closing(self.crew()) as crew:
+            done = ship_all(
+                self.project,
+                chosen,
+                words,
+                crew,
+                self._reporter,
+                lambda now: self._reporter.board(ShipAllView(now)),
+                jobs=jobs,
+            )
+        return ShipAllView(done)
 
     def watch_models(self, asked: Triggers, follow: Callable[[views.View], None] | None) -> views.View | None:
         """Ship models when they change; see `stages.triggers`.

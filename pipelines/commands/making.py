@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.commands.group import DRY_RUN, PARAMETER, REF, SESSION, SHARE, YES, Session, main_group
+from pipelines.commands.group import DRY_RUN, PARAMETER, REF, SESSION, SHARE, YES, Session, main_group, share_words
 from pipelines.commands.running import deploy_options
+from pipelines.errors import BadInput
 from pipelines.values import VersionSpec
 
 if TYPE_CHECKING:
@@ -56,7 +58,9 @@ def serve(session: Session, ref: VersionSpec, port: int) -> None:
 
 
 @main_group.command()
-@click.argument("model")
+@click.argument("models", nargs=-1, metavar="MODEL...")
+@click.option("--all", "is_all", is_flag=True, help="All models of the project.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Of several models at most so many at once.")
 @PARAMETER
 @SHARE
 @click.option("--force", is_flag=True, help="Run all stages, also what has not changed; the gates stay.")
@@ -68,7 +72,9 @@ def serve(session: Session, ref: VersionSpec, port: int) -> None:
 @SESSION
 def ship(
     session: Session,
-    model: str,
+    models: tuple[str, ...],
+    is_all: bool,  # noqa: FBT001
+    jobs: int | None,
     parameters: tuple[tuple[str, str], ...],
     canary: int | None,
     shadow: bool,  # noqa: FBT001
@@ -79,9 +85,18 @@ def ship(
     and_serve: bool,  # noqa: FBT001
     port: int,
 ) -> View | None:
-    """Train, validate, package and, with a share, deploy; skip what has not changed."""
+    """Train, validate, package and, with a share, deploy; skip what has not changed.
+
+    Of several models those that do not depend on each other are shipped in parallel.
+    """
     from pipelines.app.reporting import Reporting
 
+    if is_all or len(models) != 1:
+        alone = {"-p": parameters, "--explain": explain, "--junit": junit, "--report": report, "--serve": and_serve}
+        _check_several(models, [name for name, value in alone.items() if value], is_all=is_all)
+        words = (*share_words(canary=canary, shadow=shadow), *(("--force",) if force else ()))
+        return session.app.ship_all(models, words, jobs)
+    (model,) = models
     wanted = deploy_options(canary=canary, shadow=shadow) if canary is not None or shadow else None
     if explain:
         return session.app.explain(model, dict(parameters), force=force)
@@ -91,6 +106,15 @@ def ship(
     session.show(view)
     session.app.serve(VersionSpec.parse(str(view)), port)
     return None
+
+
+def _check_several(models: Sequence[str], alone: Sequence[str], *, is_all: bool) -> None:
+    if is_all and models:
+        raise BadInput("--all and names of models exclude each other", instead="one of them says what is shipped")
+    if not is_all and not models:
+        raise BadInput("no model is named", then="`turnout ship MODEL` ships one, `turnout ship --all` all.")
+    if alone:
+        raise BadInput(f"{' and '.join(alone)} cannot be given for several models", instead="they belong to one")
 
 
 @main_group.command()

@@ -7,6 +7,7 @@ from pipelines.views.compare import CompareView
 from pipelines.views.diff import DiffView
 from pipelines.views.doctor import DoctorView
 from pipelines.views.drift import DriftView
+from pipelines.views.fleet import ShipAllView
 from pipelines.views.history import HistoryView
 from pipelines.views.init import InitView
 from pipelines.views.labels import LabelsView
@@ -48,6 +49,7 @@ __all__ = [
     "ReportView",
     "RolloutView",
     "ServiceCodeView",
+    "ShipAllView",
     "ShipView",
     "StatusView",
     "SweepBoard",

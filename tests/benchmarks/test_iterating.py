@@ -1,11 +1,11 @@
-"""The benchmarks of changed parameters and of nothing changed: what they run, and what their tables say."""
+"""The benchmarks of changed parameters, of nothing changed and of a sweep: what they run, and what their tables say."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from benchmarks import unchanged, warm_kernels
+from benchmarks import sweep, unchanged, warm_kernels
 from benchmarks.material import ROOT
 from benchmarks.report import put
 
@@ -36,3 +36,17 @@ def test_the_tables_have_medians_and_ratios_of_one_round(tmp_path: Path) -> None
     put("SAME", docs, unchanged.MARKS)
     assert "WARM" in docs.read_text(encoding="utf-8")
     assert "SAME" in docs.read_text(encoding="utf-8")
+
+
+def test_a_sweep_is_set_against_each_other_way(tmp_path: Path) -> None:
+    """The last one is ours, and the others are told as multiples of it; the table has its place in the docs."""
+    took = [sweep.Took("in a row", 100.0), sweep.Took("two at a time", 60.0), sweep.Took("ours", 20.0)]
+    text = sweep.page(took, 8, 2, busy=1)
+    assert "8 trainings of 2 epochs" in text
+    assert "| in a row | 100 | 5.0 |" in text
+    assert "| two at a time | 60 | 3.0 |" in text
+    assert "not quiet" not in text
+    docs = tmp_path / "automation.md"
+    docs.write_text(sweep.DOCS.read_text(encoding="utf-8"), encoding="utf-8")
+    put("SWEPT", docs, sweep.MARKS)
+    assert "SWEPT" in docs.read_text(encoding="utf-8")

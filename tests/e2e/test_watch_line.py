@@ -1,4 +1,4 @@
-"""`turnout watch` over real files, kernels and registry: a change of a cell is shipped once."""
+"""`turnout watch` over real files, kernels and registry: a change of a cell is shipped once; and all models at once."""
 
 from __future__ import annotations
 
@@ -173,3 +173,16 @@ def test_a_killed_watch_leaves_nothing_at_work(project: ProjectFolder, how: sign
     while working(project):
         assert time.monotonic() < deadline, working(project)
         time.sleep(0.05)
+
+
+def test_all_models_are_shipped_by_one_command(project: ProjectFolder) -> None:
+    """Each in a process of its own, one behind the other where the project says so; then there is nothing to do."""
+    loans = TABLES.replace(".credit", ".loans") + "[tool.turnout.models.loans.parameters]\nregularisation = 2.0\n"
+    after = loans.replace("validate =", 'after = ["credit"]\nvalidate =')
+    (project.root / "pyproject.toml").write_text(TABLES + after, encoding="utf-8")
+    done = project.turnout("ship", "--all", "--json", TURNOUT_WARM_KERNELS="0").document
+    assert {name: each["status"] for name, each in done["models"].items()} == {"credit": "done", "loans": "done"}
+    made = {name: each["package"]["bento"].partition(":")[0] for name, each in done["models"].items()}
+    assert made == {"credit": "credit", "loans": "loans"}
+    again = project.json("ship", "loans", "credit")
+    assert {name: each["status"] for name, each in again["models"].items()} == {"credit": "reused", "loans": "reused"}

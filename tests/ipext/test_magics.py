@@ -409,6 +409,7 @@ class TestCompletion:
     def test_models_and_versions(self, at: Callable[[str], list[str]]) -> None:
         """Where the command expects them, behind other words too."""
         assert at("%train d") == ["digits"]
+        assert at("%ship digits d") == ["digits"]
         assert at("d = %deploy di") == ["digits@"]
         assert at("%deploy digits@") == ["digits@champion", "digits@previous", "digits@latest", "digits@12", "digits@3"]
         assert at("%deploy --canary 10 digits@1") == ["digits@12"]
