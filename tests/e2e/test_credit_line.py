@@ -11,6 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipelines.policy.drift import judge
+from pipelines.policy.drift_features import tally_answers, tally_rows
+from pipelines.values import Manifest
+from pipelines.values.drift import REFERENCE_NAME, DriftSettings, FeatureKind, Reference
 from tests.e2e.cells import DECIDE, EUROS, cells
 from tests.e2e.line import ROOT, ProjectFolder, make_project, post
 
@@ -97,6 +101,27 @@ def test_records_get_the_original_models_answers(url: str, validation: tuple[pd.
     names = [name for name in predicted if name.startswith("probability_")]
     served = np.asarray([row["probabilities"] for row in answer["outputs"]])
     np.testing.assert_allclose(served, predicted[names].to_numpy(), atol=1e-4)
+
+
+def test_requests_fall_into_the_bins_of_the_validation_rows(
+    project: ProjectFolder, packaged: dict[str, Any], url: str, validation: tuple[pd.DataFrame, pd.DataFrame]
+) -> None:
+    """The same rows, as JSON, and their answers by HTTP: what is counted of them is what the bento's reference has."""
+    sources = project.state / packaged["path"] / "src"
+    reference = Reference.from_dict(json.loads((sources / REFERENCE_NAME).read_text(encoding="utf-8")))
+    records = json.loads(validation[0].to_json(orient="records"))
+    counted = tally_rows(reference, Manifest.read(sources).interface, records)
+    numbers = [bins for bins in reference.inputs if bins.kind is FeatureKind.NUMBER]
+    assert [bins.name for bins in reference.inputs] == list(validation[0].columns)
+    assert {bins.name: bins.counts for bins in numbers} == {bins.name: counted[bins.name][:-1] for bins in numbers}
+    findings = judge(reference, counted, DriftSettings(min_psi=0))
+    assert [one.feature for one in findings if one.is_drift] == []
+    answers = tally_answers(reference, post(f"{url}/predict", {"inputs": records})[1]["outputs"])
+    assert [bins.name for bins in reference.answers] == list(answers)
+    for bins in reference.answers:
+        # An export's probability may lie on the other side of an end.
+        apart = sum(abs(ours - theirs) for ours, theirs in zip(bins.counts, answers[bins.name], strict=False))
+        assert bins.kind is FeatureKind.CATEGORY or apart <= 4
 
 
 def test_a_wrong_field_is_named(url: str, validation: tuple[pd.DataFrame, pd.DataFrame]) -> None:
