@@ -131,7 +131,7 @@ def surroundings(
     version: Callable[[str], str | None],
 ) -> list[Sheet]:
     """What Git leaves out, the environment where there is no lock of it, and what asks a version that is deployed."""
-    sheets = [_ignored(there, template("gitignore.txt"))]
+    sheets = [ignored(there, template("gitignore.txt"))]
     if not any(there.get(lock) is not None for lock in LOCKS):
         sheets.append(Sheet("requirements.txt", requirements(extra, packages, version)))
     return [*sheets, smoke_sheet(there, template)]
@@ -254,7 +254,8 @@ def _kept(path: str, there: Mapping[str, str | None], text: str) -> Sheet:
     return Sheet(path, before, before, Outcome.KEPT if before != text else Outcome.NEW)
 
 
-def _ignored(there: Mapping[str, str | None], text: str) -> Sheet:
+def ignored(there: Mapping[str, str | None], text: str) -> Sheet:
+    """What Git leaves out: the lines of `text`, behind those that are there."""
     before = there.get(".gitignore")
     if before is None or before == text:
         return Sheet(".gitignore", text, before)

@@ -18,6 +18,7 @@ from pipelines.policy.starting import (
     check_free,
     ci_sheets,
     fill,
+    ignored,
     model_sheets,
     models_of,
     project_sheet,
@@ -30,6 +31,8 @@ from pipelines.values import check_model_name
 from pipelines.values.ci import CiSettings
 from pipelines.values.starting import Begun, Outcome, Sheet, Wish
 
+_LEFT_OUT = ".turnout/\n.venv/\nreports/\n"
+"""What a pipeline makes beside the code; unless Git leaves it out, each version would count as one of changed code."""
 _SHARED = (PROJECT_FILE, "README.md", ".gitignore", SMOKE, *LOCKS)
 
 
@@ -164,6 +167,9 @@ def _ci(
     sheets = ci_sheets(wish.systems, pipeline_of(settings, models_of(project), lock))
     if SMOKE in settings.smoke and SMOKE not in files:
         sheets.append(smoke_sheet(there, seeds.template))
+    left_out = ignored(there, _LEFT_OUT)
+    if left_out.outcome is not Outcome.KEPT and not wish.name:
+        sheets.append(left_out)
     return sheets
 
 

@@ -194,6 +194,14 @@ def test_in_a_project_only_the_pipeline_is_written(tmp_path: Path, capsys: pytes
     assert "branch 'trunk'" in (tmp_path / "p/Jenkinsfile").read_text()
 
 
+def test_what_a_pipeline_makes_is_left_out_of_git(tmp_path: Path) -> None:
+    """In a project whose .gitignore does not name it: only the lines that it lacks come behind its own."""
+    assert run(["init", str(tmp_path)]) == 0
+    (tmp_path / ".gitignore").write_text("*.csv\n/.turnout\n")
+    assert run(["init", str(tmp_path), "--ci", "gitlab"]) == 0
+    assert (tmp_path / ".gitignore").read_text() == "*.csv\n/.turnout\n.venv/\nreports/\n"
+
+
 def test_a_wrong_system_or_setting_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is allowed is in the message; several mistakes in the settings are told at once."""
     assert run(["init", str(tmp_path), "--ci", "hudson"]) == 2
