@@ -70,7 +70,7 @@ def test_the_terminal_shows_a_page_of_text(line: RunningLine) -> None:
         "digits  canary",
         "digits@1 80 %",
         "digits@2 20 %",
-        "requests/s",
+        "req/s",
         "p95 ms",
         "Latest events",
         "deploy",

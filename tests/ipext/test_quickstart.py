@@ -63,5 +63,5 @@ def test_nbconvert_makes_a_page_that_needs_no_script_of_ours(project: Path) -> N
     run(project, "jupyter", "nbconvert", "--execute", "--to", "html", f"notebooks/{NOTEBOOK.name}", "--output", "page")
     page = (project / "notebooks" / "page.html").read_text(encoding="utf-8")
     assert "application/vnd.jupyter.widget-view+json" not in page
-    assert "requests/s" in page
+    assert "req/s" in page
     assert "digits@2" in page

@@ -65,7 +65,7 @@ def test_what_runs(shell: pexpect.spawn) -> None:
 def test_the_live_figures(shell: pexpect.spawn) -> None:
     """One look."""
     said = typed(shell, "%monitor digits")
-    assert "requests/s" in said
+    assert "req/s" in said
     assert "digits@2" in said
     assert "<" not in said
 
