@@ -188,7 +188,7 @@ def _daemon_parts(place: Place) -> Parts:
     from pipelines.local.judge.sources import LocalSources
     from pipelines.local.monitoring.room import Samples, Sources
     from pipelines.local.past import Past
-    from pipelines.local.rooms import Rooms
+    from pipelines.local.rooms import Room, Rooms
     from pipelines.local.runtime import Runtime
     from pipelines.local.status import StatusReport
     from pipelines.local.target import LocalTarget
@@ -218,13 +218,16 @@ def _daemon_parts(place: Place) -> Parts:
         captures = CaptureFolder(place.state / "captures")
         catalogue = local_catalogue(place.state)
         seen = DriftSources(lambda: project().now(), captures, References(catalogue), engine.journal, engine.clock)
+        # A door of its own to the labels: the judge waits for nobody who writes some.
+        judged = LabelStore(place.state / "labels.db", captures)
         rooms: list[Room] = [
             Figures(target.counted, events).room(),
             Keeping(captures, lambda: project().now()).room,
             Past(engine.journal).room,
             LiveQuality(LabelStore(place.state / "labels.db", captures), lambda: project().now()).room,
             DriftWatch(seen, DriftBook(place.state / "drift.db")).room,
-            Judge(engine, LocalSources(target), Book(place.state / "evidence.db"), rollout).room,
+            Room(close=judged.close),
+            Judge(engine, LocalSources(target, judged), Book(place.state / "evidence.db"), rollout).room,
         ]
         report = StatusReport(engine, url, Rooms(rooms).status)
         sources = Sources(

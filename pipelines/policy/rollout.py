@@ -223,7 +223,9 @@ def _found(rules: Rules, trial: Trial, stream: Stream) -> str:
             f"{trial.candidate} answers differently from {trial.stable}: total variation {seen:.2f}, "
             f"{rules.rollout.max_shift:g} tolerated ({strength})"
         )
-    counts = f"{wealth.candidate:,} of {trial.candidate} beside {wealth.stable:,} of {trial.stable or 'nobody'}"
+    counts = (
+        f"{wealth.candidate:,} of {trial.candidate} beside {wealth.stable:,} of {trial.stable or 'the version before'}"
+    )
     return f"too many {_FAULT[stream]}: {counts} at {trial.share:.0%} of the traffic ({strength})"
 
 

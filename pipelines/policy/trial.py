@@ -65,7 +65,7 @@ def baking(
         # Where requests fail whoever answers them, a version is not broken because they go on to fail.
         rate = (trial.total.stable_failures + 1.0) / (trial.total.stable + 1.0)
         ceiling = max(ceiling, min(1.0, rules.rollout.max_relative_risk * rate))
-    return Trial(
+    bake = Trial(
         rollout=rollout,
         candidate=candidate,
         stable=stable,
@@ -75,6 +75,8 @@ def baking(
         ceiling=ceiling,
         users=users,
     )
+    # What labels say comes late, and of the same requests: it goes on where it was.
+    return bake if trial is None else bake.with_(wrong=trial.wrong, labelled=trial.labelled)
 
 
 def observed(rules: Rules, trial: Trial, seen: Seen, now: Moment) -> Trial:
@@ -89,6 +91,8 @@ def observed(rules: Rules, trial: Trial, seen: Seen, now: Moment) -> Trial:
     passed = min(max((now - trial.looked).total_seconds(), 0.0), LONGEST_LOOK_SECONDS)
     seconds = 0.0 if seen.missing else passed
     trial = trial.with_(looked=now, seconds=trial.seconds + seconds, stop=trial.stop or seen.stop)
+    # The truth about past answers counts whoever is healthy now.
+    trial = _labels(trial, seen)
     if not is_exposed(trial, seen) or len(trial.users) >= MOST_USERS:
         # A share that silently goes to the other version is no exposure, nor is what the other one then fails at.
         return trial
@@ -166,15 +170,17 @@ def _one_a_user(rules: Rules, trial: Trial, failures: Iterable[Failure]) -> tupl
 
 def _quality(rules: Rules, trial: Trial, seen: Seen) -> Trial:
     slow, measured = _stretches(trial.slow, (*trial.measured, *seen.slow), rules.rollout.max_relative_risk)
-    wrong, labelled = _blocks(trial.wrong, (*trial.labelled, *seen.labelled), 1.0)
     return trial.with_(
         slow=slow,
         measured=measured,
-        wrong=wrong,
-        labelled=labelled,
         pairs=harmed(trial.pairs, 0.5, *seen.pairs),
         shift=shifted(trial.shift, seen.answers, rules.rollout.max_shift),
     )
+
+
+def _labels(trial: Trial, seen: Seen) -> Trial:
+    wrong, labelled = _blocks(trial.wrong, (*trial.labelled, *seen.labelled), 1.0)
+    return trial.with_(wrong=wrong, labelled=labelled)
 
 
 def _stretches(wealth: Wealth, outcomes: tuple[Outcomes, ...], tolerated: float) -> tuple[Wealth, tuple[Outcomes, ...]]:

@@ -179,7 +179,8 @@ class Capture:
             "arm": (arm or b"").decode("latin-1"),
         }
         if arm and user:  # who it is need not lie on the disk, only whether it is the same one
-            head["user"] = blake2b(user, digest_size=8, key=arm[-64:]).hexdigest()
+            # By the rollout's salt alone: the same user is the same under each split of a rollout.
+            head["user"] = blake2b(user, digest_size=8, key=arm.split(b" ", 2)[-1][-64:]).hexdigest()
         # The body was found right, so it is `{"inputs": [...]}` in some spelling; a line has no end within.
         inputs = bytes(body[body.index(b"[") : body.rindex(b"}")]).translate(None, b"\r\n")
         outputs = answer[len(b'{"outputs":') : -self._tail]

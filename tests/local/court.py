@@ -13,7 +13,7 @@ from pipelines.local.judge.book import Book, Case
 from pipelines.local.judge.room import Judge
 from pipelines.local.telemetry import Incident, Outcome, Place
 from pipelines.local.upkeep import Upkeep
-from pipelines.values import HostHealth, Rollout, VersionRef
+from pipelines.values import HostHealth, LabelledAnswer, Rollout, VersionRef
 from pipelines.values.decisions import Record
 from tests.local.world import A, B, World
 
@@ -35,6 +35,7 @@ class Traffic:
         self.fault: Exception | None = None
         self._counts: dict[VersionRef, dict[int, int]] = {}
         self._log: list[Incident] = []
+        self.labels: list[LabelledAnswer] = []
 
     def serve(self, ref: VersionRef, answered: int, failed: int = 0, user: str = "") -> None:
         """So many requests for which this version was chosen, now."""
@@ -73,6 +74,19 @@ class Traffic:
     def missing(self) -> str:
         """What was lost."""
         return self.lost
+
+    def label(self, ref: VersionRef, right: int, wrong: int, generation: int | None = None) -> None:
+        """Later truth about requests, of the split in force or an earlier one."""
+        split = self.world.target.split("digits")
+        assert split is not None
+        made = split.generation if generation is None else generation
+        for is_wrong in (*(False,) * right, *(True,) * wrong):
+            self.labels.append(LabelledAnswer(len(self.labels) + 1, "id", ref, made, is_wrong))
+
+    def labelled(self, model: str, after: int | None, since: int) -> tuple[list[LabelledAnswer], int | None]:
+        """What was labelled by hand."""
+        del model, since
+        return self.labels[after or 0 :], len(self.labels)
 
 
 class FullBook(Book):

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from functools import reduce
 from pathlib import Path
 
 from pipelines.local.counts import ArmCounts, HostCounts
@@ -14,10 +15,10 @@ from pipelines.local.judge.watching import Pair, Position, Watch
 from pipelines.local.telemetry import Incident, Place
 from pipelines.policy.rollout import judge, replay
 from pipelines.policy.trial import begin
-from pipelines.values import HostHealth, VersionRef
+from pipelines.values import HostHealth, LabelledAnswer, VersionRef
 from pipelines.values.decisions import Record
 from pipelines.values.evidence import Exposure, Rules
-from pipelines.values.seen import Seen
+from pipelines.values.seen import Outcomes, Seen
 from tests.local.memory_target import BEGINNING
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +34,7 @@ class Traffic:
         self.instance = "host-a"
         self.restarts = {STABLE: 0, CANARY: 0}
         self.ready = {STABLE, CANARY}
+        self.labels: list[LabelledAnswer] = []
 
     def health(self) -> Mapping[VersionRef, HostHealth]:
         """Both versions."""
@@ -54,6 +56,11 @@ class Traffic:
     def missing(self) -> str:
         """All can be seen."""
         return ""
+
+    def labelled(self, model: str, after: int | None, since: int) -> tuple[list[LabelledAnswer], int | None]:
+        """From the beginning of the rollout on, one after the other."""
+        assert (model, since) == ("digits", PAIR.since)
+        return [one for one in self.labels if one.number > (after or 0)][:4], min(len(self.labels), (after or 0) + 4)
 
 
 def test_each_answer_counts_once_whatever_ends_in_between() -> None:
@@ -77,6 +84,36 @@ def test_each_answer_counts_once_whatever_ends_in_between() -> None:
         seen, position = watch.look(position, 3, 0.1)
         total += seen.candidate_requests
     assert total == 90 + 7
+
+
+def test_each_label_counts_once_under_the_share_of_its_request() -> None:
+    """Also when the daemon ends in between; those of an earlier rollout, of a third version or of a split without a
+    choice never.
+    """
+    traffic, clock = Traffic(), [0.0]
+
+    def new() -> Watch:
+        return Watch(traffic, PAIR, lambda: clock[0], lambda: clock[0])
+
+    def label(ref: VersionRef, generation: int, *, is_wrong: bool) -> None:
+        traffic.labels.append(LabelledAnswer(len(traffic.labels) + 1, "id", ref, generation, is_wrong))
+
+    watch, position, seen = new(), Position(), list[Outcomes]()
+    _, position = watch.look(position, 3, 0.1)
+    for ref, generation in ((STABLE, 2), (VersionRef("digits", 9), 3), (STABLE, 5)):
+        label(ref, generation, is_wrong=True)
+    for number in range(3):
+        label(STABLE, 3, is_wrong=False)
+        label(CANARY, 3, is_wrong=number == 0)
+        label(CANARY, 4, is_wrong=True)
+    for _ in range(5):
+        found, position = watch.look(position, 4, 0.5)
+        seen += found.labelled
+        position, watch = Position.from_dict(json.loads(json.dumps(position.as_dict()))), new()
+    by_share = {share: [one for one in seen if one.share == share] for share in (0.1, 0.5)}
+    assert sum(len(found) for found in by_share.values()) == len(seen)
+    together = {share: reduce(Outcomes.plus, found) for share, found in by_share.items()}
+    assert together == {0.1: Outcomes(0.1, 3, 1, 3, 0), 0.5: Outcomes(0.5, 3, 3)}
 
 
 def test_a_process_that_ends_alone_is_a_reason_and_one_that_ends_with_the_other_is_not() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pipelines.errors import BadInput, Busy, Refused, StorageFailed, TurnoutError
@@ -155,6 +155,7 @@ class Judge:
         latency = rollout.latency_ms
         rules = Rules(rollout, by_user=split.sticky is not None, slow_ms=latency)
         share, now = split.weights.get(candidate, 0) / 100, self._engine.clock.now()
+        earlier: Trial | None = None
         if kind == "canary":
             trial = begin(str(deployment.rollout), str(candidate), stable, share, now)
         else:
@@ -162,6 +163,9 @@ class Judge:
             earlier = known.trial if known is not None and is_its and known.trial.kind == "canary" else None
             trial = baking(rules, earlier, str(deployment.rollout), str(candidate), stable, share, now)
         position = Position(slow_seconds=None if latency is None else latency / 1000)
+        if known is not None and trial.kind == "bake" and earlier is not None:
+            # Labels come late: those of the canary's requests still count, under the shares that they had.
+            position = replace(position, labels=known.position.labels, shares=known.position.shares)
         return Case(Pair(candidate, champion, split.generation), rules, trial, position, {})
 
     def _is_judged(self, deployment: Deployment) -> bool:

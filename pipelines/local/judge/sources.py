@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from pipelines.errors import StorageFailed
+from pipelines.local.captures.labels import LabelStore
 from pipelines.local.counts import HostCounts
 from pipelines.local.target import LocalTarget
 from pipelines.local.telemetry import Incident, Place
-from pipelines.values import HostHealth, VersionRef
+from pipelines.values import HostHealth, LabelledAnswer, VersionRef
 
 
 class Sources(Protocol):
@@ -26,16 +28,26 @@ class Sources(Protocol):
     def missing(self) -> str:
         """What cannot be seen just now, so that its silence says nothing, in words; empty when all can."""
 
+    def labelled(self, model: str, after: int | None, since: int) -> tuple[list[LabelledAnswer], int | None]:
+        """The model's judged answers whose truth became known after a number, and the number after them.
+
+        Args:
+            model: It.
+            after: The number; None for the beginning: the first of them that was routed by the split `since`.
+            since: A generation.
+        """
+
 
 class LocalSources:
-    """The gateway's log and the hosts of this machine.
+    """The gateway's log, the hosts and the labels of this machine.
 
     Args:
         target: Whose they are.
+        labels: What became known later; None where nothing does.
     """
 
-    def __init__(self, target: LocalTarget) -> None:
-        self._target = target
+    def __init__(self, target: LocalTarget, labels: LabelStore | None = None) -> None:
+        self._target, self._labels = target, labels
 
     def health(self) -> Mapping[VersionRef, HostHealth]:
         """See `Sources`."""
@@ -52,3 +64,15 @@ class LocalSources:
     def missing(self) -> str:
         """See `Sources`."""
         return "" if self._target.failures.is_readable() else "the gateway's log of failures is not there"
+
+    def labelled(self, model: str, after: int | None, since: int) -> tuple[list[LabelledAnswer], int | None]:
+        """See `Sources`."""
+        labels = self._labels
+        if labels is None or not labels.exists:
+            return [], after
+        try:
+            begun = labels.before(model, since) if after is None else after
+            found = labels.trials(model, begun)
+        except StorageFailed:
+            return [], after  # whoever keeps the labels says so; they are not lost, only late
+        return found, found[-1].number if found else begun

@@ -14,7 +14,7 @@ from pipelines.local.counts import ArmCounts, HostCounts, quantile
 from pipelines.local.judge.kinds import Kinds
 from pipelines.local.judge.sources import Sources
 from pipelines.local.telemetry import Incident, Outcome, Place
-from pipelines.values import HostHealth, VersionRef
+from pipelines.values import HostHealth, LabelledAnswer, VersionRef
 from pipelines.values.seen import Answers, Failure, Outcomes, Seen
 
 ENOUGH_ANSWERS = 200
@@ -61,6 +61,7 @@ class Position:
         kinds: Which answers are told apart; None while too few were seen.
         slow_seconds: From how many seconds on an answer is slow; None while too few were seen.
         restarts: How often processes of candidate and stable version had been replaced; None before the first look.
+        labels: The number of the last labelled answer that was counted; None before the first look at them.
     """
 
     place: Place = Place()
@@ -70,6 +71,7 @@ class Position:
     kinds: Kinds | None = None
     slow_seconds: float | None = None
     restarts: tuple[int, int] | None = None
+    labels: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The position as JSON."""
@@ -81,6 +83,7 @@ class Position:
             "kinds": None if self.kinds is None else self.kinds.as_list(),
             "slow_seconds": self.slow_seconds,
             "restarts": None if self.restarts is None else list(self.restarts),
+            "labels": self.labels,
         }
 
     @classmethod
@@ -96,6 +99,7 @@ class Position:
             kinds=None if data["kinds"] is None else Kinds.from_list(data["kinds"]),
             slow_seconds=data["slow_seconds"],
             restarts=None if restarts is None else (restarts[0], restarts[1]),
+            labels=data.get("labels"),
         )
 
 
@@ -136,7 +140,8 @@ class Watch:
         failures = tuple(failure for (_, failure), due in zip(waiting, is_due, strict=True) if due)
         later = tuple(one for one, due in zip(waiting, is_due, strict=True) if not due)
         shares = {**position.shares, generation: share}
-        position = replace(position, place=place, waiting=later, shares=shares)
+        labelled, labels = self._sources.labelled(pair.candidate.model, position.labels, pair.since)
+        position = replace(position, place=place, waiting=later, shares=shares, labels=labels)
         news, position = _news(counted, position, pair)
         ready = (_is_ready(health, pair.candidate), _is_ready(health, pair.stable))
         position, died = self._died(position, health)
@@ -151,6 +156,7 @@ class Watch:
             candidate_users=_requests(news, pair.candidate),
             failures=failures,
             slow=tuple(_slow(news, position, pair)),
+            labelled=_labelled(labelled, position, pair),
             answers=_answers(news, position, pair, generation),
             stop=died or self._out(health, ready),
             missing=missing or self._mute(is_ready=ready[0]),
@@ -231,6 +237,23 @@ def _slow(news: News, position: Position, pair: Pair) -> Iterable[Outcomes]:
         ours, theirs = (arms.get(ref, ArmCounts()) for ref in (pair.candidate, pair.stable))
         if ours.answered or theirs.answered:
             yield Outcomes(share, ours.answered, ours.slower(limit), theirs.answered, theirs.slower(limit))
+
+
+def _labelled(answers: Iterable[LabelledAnswer], position: Position, pair: Pair) -> tuple[Outcomes, ...]:
+    """The labels by the share under which their requests were routed, however long ago that was."""
+    found: dict[float, Outcomes] = {}
+    for one in answers:
+        share = position.shares.get(one.generation, 0.0)
+        # Where one of the two got all requests there is nothing to compare.
+        if one.version in (pair.candidate, pair.stable) and 0 < share < 1:
+            wrong = int(one.is_wrong)
+            new = (
+                Outcomes(share, candidate=1, candidate_faults=wrong)
+                if one.version == pair.candidate
+                else Outcomes(share, stable=1, stable_faults=wrong)
+            )
+            found[share] = found.get(share, Outcomes(share)).plus(new)
+    return tuple(found.values())
 
 
 def _answers(news: News, position: Position, pair: Pair, generation: int) -> Answers:
