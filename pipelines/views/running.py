@@ -146,7 +146,7 @@ def deployment_facts(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("under way", operation_text(entry["operation"])))
     if entry.get("bake_until"):
         facts.append(("baking until", f"{_moment(entry['bake_until'])} UTC"))
-    facts += quality_facts(entry.get("quality"))
+    facts += quality_facts(entry.get("quality")) + drift_facts(entry.get("drift"))
     return [*facts, *(("quarantined", f"{ref}: {reason}") for ref, reason in (entry.get("quarantined") or {}).items())]
 
 
@@ -154,6 +154,13 @@ def quality_facts(quality: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     """How well each version has answered, by the labels that came later."""
     versions = quality["versions"] if quality else {}
     return [(f"quality of {ref}", _quality(one)) for ref, found in versions.items() for one in found]
+
+
+def drift_facts(drift: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Which versions get other rows than those they were validated with, or may do so."""
+    versions = drift["versions"] if drift else {}
+    told = {ref: one for ref, one in versions.items() if one["state"] in ("drifting", "suspected")}
+    return [(f"drift of {ref}", f"{one['state']}: {one['says']}") for ref, one in told.items()]
 
 
 def _quality(one: Mapping[str, Any]) -> str:
