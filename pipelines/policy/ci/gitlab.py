@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pipelines.policy.ci.steps import REPORTS, Pipeline, Step
@@ -11,6 +12,8 @@ from pipelines.policy.ci.text import heading, indented, scalar
 def render(pipeline: Pipeline) -> str:
     """The pipeline."""
     settings = pipeline.settings
+    # As GitLab makes $CI_COMMIT_REF_SLUG of a branch.
+    slug = re.sub(r"[^a-z0-9]", "-", settings.branch.lower()).strip("-")
     return f"""{heading("gitlab", "#")}\
 stages: [build, deploy]
 
@@ -26,7 +29,7 @@ build:
     TURNOUT_WARM_KERNELS: '0'
   cache:
     key: turnout-$CI_COMMIT_REF_SLUG
-    fallback_keys: [turnout-{settings.branch.replace("/", "-")}]
+    fallback_keys: [turnout-{slug}]
     paths: [.turnout/, .cache/pip/]
   script:
 {_steps(pipeline.build, settings.branch)}\
