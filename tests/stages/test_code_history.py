@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +16,23 @@ from pipelines.adapters.revisions import CodeRevisions
 from pipelines.errors import BadInput, Refused
 from pipelines.stages.promote import tag
 from pipelines.stages.ship import Shipped, ship
-from pipelines.values import Alias, Project, Revision
+from pipelines.values import Alias, ModelVersion, Project, Revision
 from tests.adapters.test_revisions import git
 from tests.cli.test_cli import app_of, call
 from tests.fakes import FakeReporter, FakeRevisions
 from tests.stages.world import World
+
+
+def write_notebooks(folder: Path, *cells: str) -> None:
+    """A training notebook with these cells, and one that validates."""
+    for name, sources in (("train", cells), ("validate", ("model_uri = ''",))):
+        found = [
+            {"cell_type": "code", "id": f"c{place}", "metadata": {}, "outputs": [], "execution_count": None}
+            | {"source": source}
+            for place, source in enumerate(sources)
+        ]
+        text = json.dumps({"cells": found, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1)
+        (folder / f"{name}.ipynb").write_text(text)
 
 
 class Repository:
@@ -33,14 +48,7 @@ class Repository:
 
     def commit(self, *cells: str) -> str:
         """Commit a training notebook with these cells; the commit."""
-        for name, sources in (("train", cells), ("validate", ("model_uri = ''",))):
-            found = [
-                {"cell_type": "code", "id": f"c{place}", "metadata": {}, "outputs": [], "execution_count": None}
-                | {"source": source}
-                for place, source in enumerate(sources)
-            ]
-            text = json.dumps({"cells": found, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1)
-            (self.folder / f"{name}.ipynb").write_text(text)
+        write_notebooks(self.folder, *cells)
         git(self.folder, "add", ".")
         git(self.folder, "commit", "-q", "--allow-empty", "-m", " ".join(cells))
         return self.head
@@ -90,6 +98,55 @@ def test_a_merge_that_changes_nothing_of_the_model_trains_nothing(repository: Re
     assert repository.ship().version.ref == branch.ref
     revisions = CodeRevisions()
     assert revisions.are_since(repository.folder, "feature", [branch.provenance.revision]) == [True]
+
+
+@pytest.mark.apt
+@pytest.mark.skipif(not shutil.which("svnadmin"), reason="needs Subversion (`apt-get install subversion`)")
+def test_in_subversion_too_the_merge_result_is_shipped(tmp_path: Path) -> None:
+    """Trunk and branch both changed the notebook: trunk gets a version of both, at the revision of the merge."""
+    store, copy = tmp_path / "store", tmp_path / "copy"
+
+    def svn(*command: str, program: str = "svn") -> str:
+        said = {**os.environ, "LC_ALL": "C"}
+        done = subprocess.run([program, *command], check=True, capture_output=True, text=True, timeout=60, env=said)
+        return done.stdout.strip()
+
+    def commit(*cells: str) -> None:
+        write_notebooks(copy, *cells)
+        svn("commit", "-q", "-m", " ".join(cells), str(copy))
+        svn("update", "-q", str(copy))
+
+    svn("create", str(store), program="svnadmin")
+    trunk, branch = f"{store.as_uri()}/trunk", f"{store.as_uri()}/feature"
+    svn("mkdir", "-q", "-m", "trunk", trunk)
+    svn("checkout", "-q", trunk, str(copy))
+    write_notebooks(copy, "a", "b")
+    svn("add", "-q", str(copy / "train.ipynb"), str(copy / "validate.ipynb"))
+    commit("a", "b")
+    svn("copy", "-q", "-m", "branch", trunk, branch)
+    world = World(copy)
+    world.ports = replace(world.ports, digests=FileDigests(), revisions=CodeRevisions())
+
+    def shipped() -> ModelVersion:
+        return ship(world.project, "digits", {}, world.ports, world.reporter).version
+
+    svn("switch", "-q", branch, str(copy))
+    commit("a", "b", "feature")
+    of_branch = shipped()
+    svn("switch", "-q", trunk, str(copy))
+    commit("main", "a", "b")
+    svn("merge", "-q", "--accept", "postpone", branch, str(copy))
+    cells = json.loads((copy / "train.ipynb").read_text())["cells"]
+    assert [cell["source"] for cell in cells] == ["main", "a", "b", "feature"]
+    svn("commit", "-q", "-m", "both", str(copy))
+    svn("update", "-q", str(copy))
+    merged = shipped()
+    assert merged.ref != of_branch.ref
+    assert merged.provenance.revision == Revision("svn", svn("info", "--show-item", "revision", str(copy)), dirty=False)
+    assert CodeRevisions().are_since(copy, merged.provenance.revision.revision, [of_branch.provenance.revision]) == [
+        False
+    ]
+    assert shipped().ref == merged.ref
 
 
 def test_what_was_not_committed_is_dirty(repository: Repository) -> None:
