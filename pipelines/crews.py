@@ -1,4 +1,4 @@
-"""What the stages ask of those who work for them: carry out commands, keep notes, tell of changes.
+"""What the stages ask of those who work for them: carry out commands, keep notes, tell of changes, run tests.
 
 One contract suite holds all implementations to it, fakes too.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
-from pipelines.ports import CellProgress
+from pipelines.ports import CellProgress, NotebookJob
+from pipelines.values.testing import OneTest
 from pipelines.values.watching import Places
 from pipelines.values.work import Carried, Task
 
@@ -93,3 +95,48 @@ class Changes(Protocol):
 
     def close(self) -> None:
         """Watch no more."""
+
+
+class NotebookTester(Protocol):
+    """Runs tests, in processes of their own."""
+
+    def check(self) -> None:
+        """Whether what it takes is installed.
+
+        Raises:
+            MissingExtra: it is not.
+        """
+
+    def notebook(
+        self, job: NotebookJob, progress: Callable[[CellProgress], None], *, is_strict: bool = False
+    ) -> list[OneTest]:
+        """Test a notebook cell by cell: none may raise, and a cell that asks for it gives the outputs that are stored.
+
+        Args:
+            job: The notebook, and what it runs with; the executed one is at its place afterwards.
+            progress: Told each cell as it begins.
+            is_strict: Whether all cells are to give what is stored.
+
+        Returns:
+            A test a code cell; those behind one that raised are skipped.
+
+        Raises:
+            BadParameter, BadProject: the notebook cannot be run so.
+            Interrupted: a person pressed Ctrl-C.
+        """
+
+    def files(
+        self, paths: Sequence[Path], root: Path, environment: Mapping[str, str], step: Callable[[str], None]
+    ) -> list[OneTest]:
+        """Run the tests of files, as pytest finds them.
+
+        Args:
+            paths: Files and folders.
+            root: The project's folder, where they run.
+            environment: Variables, over those of this process.
+            step: Told each test as it ends.
+
+        Raises:
+            TurnoutError: pytest could not run them.
+            Interrupted: a person pressed Ctrl-C.
+        """

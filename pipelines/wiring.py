@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.errors import StorageFailed
 from pipelines.stages.resolve import Control
 
 if TYPE_CHECKING:
@@ -30,8 +33,10 @@ if TYPE_CHECKING:
     from pipelines.project import Watched
     from pipelines.stages.doctor import Checkup
     from pipelines.stages.init import Seeds
+    from pipelines.stages.notebook_tests import Bench
     from pipelines.values import Project, Rollout
     from pipelines.values.labels import Label
+    from pipelines.values.testing import ModelTested
 
 
 def local_ports(project: Project) -> Ports:
@@ -298,6 +303,40 @@ def local_champions(state: Path, models: Sequence[str]) -> dict[str, str]:
 
     found = {model: champion_number(state / "mlflow.db", model) for model in models}
     return {model: f"{model}@{number}" for model, number in found.items() if number is not None}
+
+
+@contextmanager
+def local_bench(project: Project, model: str) -> Iterator[Bench]:
+    """What tests of a model work with; what they have logged is gone afterwards."""
+    from pipelines.adapters.mlflow_registry import MlflowRegistry
+    from pipelines.adapters.notebook_tests import PytestTester
+    from pipelines.stages.notebook_tests import Bench
+
+    warm, spec = _warm_kernels(project), None
+    if warm is not None:
+        warm.make()
+        spec = {"runtime": str(warm.folder), "project": str(project.root)}
+    home = project.state / "tests" / model
+    shutil.rmtree(home, ignore_errors=True)
+    try:
+        home.mkdir(parents=True)
+        yield Bench(PytestTester(spec), MlflowRegistry(home / "state"), home)
+    except OSError as error:
+        raise StorageFailed.from_os(error, "making room for the tests") from error
+    finally:
+        shutil.rmtree(home / "state", ignore_errors=True)
+
+
+def write_test_page(project: Project, tested: ModelTested, folder: Path, head: str) -> ModelTested:
+    """Put the executed notebooks of a test on one page, beside them."""
+    from dataclasses import replace
+
+    from pipelines.adapters.notebook_page import Shown, write_page
+
+    model, page = project.model(tested.model), folder / "report.html"
+    shown = [Shown(path.name, folder / path.name, path.parent) for path in (model.train, model.validate)]
+    write_page(page, f"Tests of {tested.model}", head, shown)
+    return replace(tested, page=page)
 
 
 def file_changes() -> Changes:

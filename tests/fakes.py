@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,6 +55,7 @@ from pipelines.values import (
     VersionRef,
     VersionSpec,
 )
+from pipelines.values.testing import Ended, OneTest
 from pipelines.values.watching import Places
 from pipelines.values.work import Carried, Task
 from pipelines.views import View
@@ -732,6 +734,64 @@ class FakeNotes:
             yield
         finally:
             self.held.discard(name)
+
+
+@dataclass
+class FakeNotebookTester:
+    """Implements `crews.NotebookTester`: a cell fails where its code raises something by name.
+
+    Args:
+        registry: Takes the runs that notebooks log.
+        logs: What each notebook logs, by its file name.
+        failing: Names of notebooks of which the first cell fails, whatever stands there.
+        found: What comes of files.
+    """
+
+    registry: FakeRegistry | None = None
+    logs: Mapping[str, Sequence[FakeRun]] = field(default_factory=dict)
+    failing: set[str] = field(default_factory=set)
+    found: Sequence[OneTest] = ()
+    jobs: list[NotebookJob] = field(default_factory=list)
+    strict: list[bool] = field(default_factory=list)
+    asked: list[tuple[Path, ...]] = field(default_factory=list)
+
+    def check(self) -> None:
+        """All is there."""
+
+    def notebook(
+        self, job: NotebookJob, progress: Callable[[CellProgress], None], *, is_strict: bool = False
+    ) -> list[OneTest]:
+        """A test a code cell."""
+        self.jobs.append(job)
+        self.strict.append(is_strict)
+        cells = json.loads(job.notebook.read_text())["cells"]
+        job.output.write_text(job.notebook.read_text())
+        tests: list[OneTest] = []
+        count, heading = sum(each["cell_type"] == "code" for each in cells), ""
+        for each in cells:
+            if each["cell_type"] == "markdown":
+                heading = each["source"].lstrip("# ")
+                continue
+            progress(CellProgress(len(tests) + 1, count, heading))
+            error = re.match(r"raise (\w+)\('(.*)'\)", each["source"])
+            is_behind = any(test.outcome is not Ended.PASSED for test in tests)
+            is_bad = error is not None or job.notebook.name in self.failing
+            outcome = Ended.SKIPPED if is_behind else Ended.FAILED if is_bad else Ended.PASSED
+            says = f"{error[1]}: {error[2]}" if error else ""
+            name = f"cell {len(tests) + 1} ({heading})"
+            tests.append(OneTest(str(job.notebook.relative_to(job.root)), name, outcome, says))
+        for run in self.logs.get(job.notebook.name, ()):
+            assert self.registry is not None
+            self.registry.start(job.environment[TAG_VARIABLE], run)
+        return tests
+
+    def files(
+        self, paths: Sequence[Path], root: Path, environment: Mapping[str, str], step: Callable[[str], None]
+    ) -> list[OneTest]:
+        """As given."""
+        del root, environment, step
+        self.asked.append(tuple(paths))
+        return list(self.found)
 
 
 @dataclass

@@ -46,6 +46,7 @@ from pipelines.values.signature import Field, Layout, Signature
 from pipelines.values.starting import Begun, Outcome, Sheet
 from pipelines.values.stock import Stock
 from pipelines.values.sweeps import RunStatus, Sweep, SweepRun
+from pipelines.values.testing import Ended, ModelTested, OneTest
 from pipelines.values.watching import Event, Kind
 from pipelines.views import (
     AlertsTestView,
@@ -67,6 +68,7 @@ from pipelines.views import (
     LogsView,
     MonitoringView,
     MonitorView,
+    NotebookTestsView,
     PackageView,
     PlanView,
     PruneView,
@@ -161,6 +163,19 @@ def examples(word: str) -> dict[type[View], View]:
                     OfMany("rent", RunStatus.RUNNING, word),
                 )
             )
+        ),
+        NotebookTestsView(
+            [
+                ModelTested(
+                    "digits",
+                    (
+                        OneTest("notebooks/train.ipynb", "cell 1 (Load)", Ended.PASSED, "", 1.5),
+                        OneTest("notebooks/train.ipynb", "cell 2 (Train)", Ended.FAILED, word, 0.5),
+                        OneTest("notebooks/train.ipynb", "cell 3 (Log)", Ended.SKIPPED, "an earlier cell raised"),
+                    ),
+                    Path("/project/.turnout/tests/digits/report.html"),
+                )
+            ]
         ),
         SweepBoard(swept(word)),
         WatchEventView(Event(NOON, Kind.BEGUN, f"digits is shipped: {word}", "digits")),

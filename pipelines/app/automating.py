@@ -112,6 +112,32 @@ class Automating(AppBase):
             is_good = Watch(asked, means, tell, self._reporter.step).run()
         return WatchView(tuple(events), is_good) if asked.is_once else None
 
+    def test(self, models: Sequence[str], *, is_strict: bool) -> views.View:
+        """Test notebooks, one model after the other; see `stages.notebook_tests`.
+
+        Args:
+            models: Which; all of the project when none is named.
+            is_strict: Whether all cells have to give the outputs that are stored.
+
+        Raises:
+            MissingExtra: what it takes is not installed.
+            Busy: a model is being tested already.
+        """
+        from pipelines.stages.notebook_tests import try_model
+        from pipelines.views import NotebookTestsView
+        from pipelines.wiring import local_bench, write_test_page
+
+        chosen = list(models) or list(self.project.models)
+        for name in chosen:
+            self.project.model(name)
+        tested = []
+        for name in chosen:
+            with self.notes.holding(f"tests/{name}", f"a test of {name}"), local_bench(self.project, name) as bench:
+                bench.tester.check()
+                done = try_model(self.project, name, bench, self.ports, self._reporter, is_strict=is_strict)
+                tested.append(write_test_page(self.project, done, bench.folder, NotebookTestsView([done]).html()))
+        return NotebookTestsView(tested)
+
     def attempt(self, model: str, parameters: Mapping[str, str], by: str) -> views.View:
         """One run of a sweep; see `stages.sweep.attempt`."""
         from pipelines.stages.sweep import attempt

@@ -17,6 +17,7 @@ ORDER = (
     "ship",
     "sweep",
     "watch",
+    "test",
     "status",
     "monitor",
     "compare",

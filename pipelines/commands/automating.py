@@ -74,6 +74,15 @@ def watch(
     return session.app.watch_models(asked, session.follow)
 
 
+@main_group.command()
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("--strict", is_flag=True, help="All cells have to give the outputs that are stored with them.")
+@SESSION
+def test(session: Session, models: tuple[str, ...], strict: bool) -> View:  # noqa: FBT001
+    """Test the notebooks cell by cell, and what lies beside them; no version is made."""
+    return session.app.test(tuple(dict.fromkeys(models)), is_strict=strict)
+
+
 @main_group.command(hidden=True)
 @click.argument("model")
 @PARAMETER

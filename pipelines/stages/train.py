@@ -58,7 +58,7 @@ def train(
     key = training_key(made_from, parameters)
     execution = execute(project, model, "train", given, ports, reporter, key=key, resume=resume)
     try:
-        run, logged = _the_model(model, execution.runs, execution.notebook)
+        run, logged = the_model(model, execution.runs, execution.notebook)
     except NotebookContract:
         ports.executions.settle(name, "train", key)
         raise
@@ -128,7 +128,12 @@ def training_key(made_from: Provenance, parameters: Mapping[str, Parameter]) -> 
     )
 
 
-def _the_model(model: ModelConfig, runs: Sequence[RunFacts], notebook: Path) -> tuple[RunFacts, LoggedModel]:
+def the_model(model: ModelConfig, runs: Sequence[RunFacts], notebook: Path) -> tuple[RunFacts, LoggedModel]:
+    """The one model among those that a training notebook's runs logged, which is the version's.
+
+    Raises:
+        NotebookContract: there is none, or it cannot be told which.
+    """
     found = [(run, logged) for run in runs for logged in run.models]
     if model.logged_model is not None:
         chosen = [pair for pair in found if pair[1].name == model.logged_model]

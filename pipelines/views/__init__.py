@@ -21,6 +21,7 @@ from pipelines.views.running import DeploymentView, DownView, PlanView, StatusVi
 from pipelines.views.service_code import ServiceCodeView
 from pipelines.views.stages import ChecksView, PackageView, ReportView, ShipView, TrainView, VersionView
 from pipelines.views.sweep import SweepBoard, SweepView
+from pipelines.views.testing import NotebookTestsView
 from pipelines.views.watching import WatchEventView, WatchView
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "LogsView",
     "MonitorView",
     "MonitoringView",
+    "NotebookTestsView",
     "PackageView",
     "PlanView",
     "PruneView",
