@@ -25,6 +25,7 @@ from pipelines.local.monitoring.families import text
 from pipelines.local.monitoring.gateway import gateway_families
 from pipelines.local.monitoring.hosts import Hosts
 from pipelines.values import VersionRef
+from pipelines.values.labels import LabelSummary, Quality
 from pipelines.values.monitoring import Monitoring
 from tests.e2e.line import ROOT
 from tests.e2e.running import BODY, RunningLine, running_line, wait_until
@@ -115,6 +116,22 @@ def test_what_the_judge_says_is_told() -> None:
         "promotion",
     }
     assert value(found, "turnout_drift_alarm", model="digits") == 1
+
+
+def test_the_quality_by_later_labels_is_told() -> None:
+    """With its interval where there is one; a model without labels has none."""
+    accuracy = Quality("accuracy", 0.9, 0.8, 0.95, 40, 41, 4)
+    error = Quality("mean_error", 0.5, None, None, 2, 2)
+    quality = LabelSummary({"digits@1": (accuracy,), "digits@2": (error,)}).as_dict()
+    found = told({"digits": entry(quality=quality), "credit": entry(quality=None)})
+    one, other = {"version": "1", "kind": "accuracy"}, {"version": "2", "kind": "mean_error"}
+    assert value(found, "turnout_version_quality", model="digits", **one) == 0.9
+    assert value(found, "turnout_version_quality_low", model="digits", **one) == 0.8
+    assert value(found, "turnout_version_quality_high", model="digits", **one) == 0.95
+    assert value(found, "turnout_version_labelled_requests_total", model="digits", **one) == 40
+    assert value(found, "turnout_version_quality", model="digits", **other) == 0.5
+    assert value(found, "turnout_version_quality_low", model="digits", **other) is None
+    assert not [labels for name, labels in found if "quality" in name and ("model", "credit") in labels]
 
 
 @pytest.mark.parametrize("said", [None, {"state": "promoted", "verdict": "PASS", "step": 100}, {"verdict": 3}, "?"])

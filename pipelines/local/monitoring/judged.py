@@ -1,4 +1,4 @@
-"""What the judge and the watch for drift add to a model's status, as samples."""
+"""What the judge, the labels and the watch for drift add to a model's status, as samples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client.metrics_core import Metric
 
-from pipelines.local.monitoring.families import Sample, gauge
+from pipelines.local.monitoring.families import Sample, counter, gauge
 
 VERDICTS = ("PASS", "FAIL", "INCONCLUSIVE", "HOLD")
 UNDER_WAY = ("judging", "holding", "asking")
@@ -17,7 +17,7 @@ UNDER_WAY = ("judging", "holding", "asking")
 
 
 def judged_families(models: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
-    """Samples of the keys `rollout` and `drift`, where a model's status has them.
+    """Samples of the keys `rollout`, `quality` and `drift`, where a model's status has them.
 
     A status of another version of Turnout may have them in another form: what cannot be read is left out.
     """
@@ -50,6 +50,7 @@ def judged_families(models: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]
             if isinstance(one.get("step"), int | float)
         ],
     )
+    yield from _quality(models)
     drifts = {model: found for model, entry in models.items() if isinstance(found := entry.get("drift"), Mapping)}
     yield gauge(
         "turnout_drift_alarm",
@@ -60,6 +61,24 @@ def judged_families(models: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]
             if isinstance(one.get("is_drifting"), bool)
         ],
     )
+
+
+def _quality(models: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
+    """What later labels say of each version."""
+    found = [
+        ({"model": model, "version": ref.partition("@")[2], "kind": str(one["kind"])}, one)
+        for model, entry in models.items()
+        if isinstance(quality := entry.get("quality"), Mapping)
+        for ref, measures in quality["versions"].items()
+        for one in measures
+    ]
+    ends = ((name, [(labels, one[name]) for labels, one in found if one[name] is not None]) for name in ("low", "high"))
+    values = [(labels, one["value"]) for labels, one in found]
+    yield gauge("turnout_version_quality", "Accuracy or mean error, by the labels that came later.", values)
+    for name, samples in ends:
+        yield gauge(f"turnout_version_quality_{name}", "An end of its 95 % interval.", samples)
+    requests = [(labels, one["requests"]) for labels, one in found]
+    yield counter("turnout_version_labelled_requests", "Requests whose truth has become known.", requests)
 
 
 def _streams(model: str, rollout: Mapping[str, Any]) -> Iterator[Sample]:
