@@ -32,7 +32,7 @@ from pipelines.local.protocol import (
     is_held,
     try_lock,
 )
-from pipelines.local.rooms import Room, Rooms
+from pipelines.local.rooms import Room, Rooms, repeat
 from pipelines.local.runtime import Runtime
 from pipelines.local.said import say
 from pipelines.local.server import Door, Followed, Followings
@@ -182,7 +182,7 @@ class Daemon:
             *self._rooms.loops,
         )
         for work, pause in loops:
-            threading.Thread(target=self._repeat, args=(work, pause), name=work.__name__, daemon=True).start()
+            threading.Thread(target=repeat, args=(work, pause, self._leaves), name=work.__name__, daemon=True).start()
         threading.Thread(target=self._door.serve_forever, args=(0.05,), name="door", daemon=True).start()
         threading.Thread(target=self._prepare, name="prepare", daemon=True).start()
         say(f"turnout {__version__} answers, PID {os.getpid()}", "INFO")
@@ -337,19 +337,6 @@ class Daemon:
 
     def _renew(self) -> None:
         os.utime(self._state / LEASE)
-
-    def _repeat(self, work: Callable[[], None], pause: float) -> None:
-        said = ""
-        while not self._leaves.is_set():
-            try:
-                work()
-                said = ""
-            except (TurnoutError, OSError) as error:
-                # A full disk or a taken port may pass; it is said once.
-                if str(error) != said:
-                    said = str(error)
-                    say(f"{work.__name__}: {type(error).__name__}: {error}")
-            self._leaves.wait(pause)
 
     def _leave(self) -> int:
         deadline = time.monotonic() + LEAVING_SECONDS

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
-from pipelines.errors import BadInput
+from pipelines.errors import BadInput, TurnoutError
+from pipelines.local.said import say
 from pipelines.values import Deployment
 
 Question = Callable[[Mapping[str, str]], Any]
@@ -21,8 +24,8 @@ class Room:
     """One part of the daemon. Whatever of it fails, what serves goes on.
 
     Args:
-        loops: Work to be done again and again, each with the seconds between two times. It may raise TurnoutError and
-            OSError, which are said once in the daemon's log.
+        loops: Work to be done again and again, each with the seconds between two times. What it raises is
+            said once in the daemon's log, a mistake of ours with its traceback, and it is done again.
         questions: By name; `GET /NAME` asks one. They raise TurnoutError.
         orders: By name; `POST /NAME` gives one. They raise TurnoutError.
         status: What it adds to a model's entry in the status, by key; must be quick and must not raise.
@@ -87,3 +90,30 @@ class Rooms:
         """The daemon ends."""
         for room in self._rooms:
             room.close()
+
+
+def repeat(work: Callable[[], None], pause: float, leaves: Event) -> None:
+    """Do some work again and again.
+
+    What goes wrong may pass, as a full disk does, and is said once. Whatever it is, the work goes on: a watch that had
+    ended would see nothing any more, and nobody would see that.
+
+    Args:
+        work: The work.
+        pause: Seconds in between.
+        leaves: Ends it.
+    """
+    said = ""
+    while not leaves.is_set():
+        try:
+            work()
+            said = ""
+        except (TurnoutError, OSError) as error:
+            if repr(error) != said:
+                said = repr(error)
+                say(f"{work.__name__}: {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - a mistake of ours
+            if repr(error) != said:
+                said = repr(error)
+                say(f"{work.__name__}: {traceback.format_exc()}", "ERROR")
+        leaves.wait(pause)

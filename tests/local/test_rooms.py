@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import threading
+
 import pytest
 
 from pipelines.errors import BadInput
-from pipelines.local.rooms import Room, Rooms
+from pipelines.local.rooms import Room, Rooms, repeat
 
 
 def test_a_question_reaches_the_room_that_knows_it() -> None:
@@ -47,3 +50,26 @@ def test_every_room_is_closed_and_lends_its_loops() -> None:
     assert rooms.loops == [(work, 0.5)]
     rooms.close()
     assert closed == ["a", "b"]
+
+
+def test_work_that_fails_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistake of ours would end the watch unseen: it is said once, with its place, and the work is done again."""
+    leaves = threading.Event()
+    done = 0
+
+    def work() -> None:
+        nonlocal done
+        done += 1
+        if done <= 2:
+            raise ZeroDivisionError("a mistake")
+        if done <= 4:
+            raise BadInput("a full disk")
+        leaves.set()
+
+    repeat(work, 0.0, leaves)
+    assert done == 5
+    mistake, expected = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert mistake["level"] == "ERROR"
+    assert "test_rooms.py" in mistake["message"]
+    assert expected["level"] == "WARNING"
+    assert expected["message"] == "work: BadInput: a full disk."
