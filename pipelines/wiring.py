@@ -289,11 +289,10 @@ def local_notes(state: Path) -> Notes:
     return FileNotes(state)
 
 
-def make_crew(engine: str, root: Path, *, is_lasting: bool = True) -> Crew:
+def make_crew(root: Path, *, is_lasting: bool = True) -> Crew:
     """Who carries out several commands at once: processes of this machine."""
     from pipelines.adapters.crew import LocalCrew
 
-    del engine
     return LocalCrew(root, is_lasting=is_lasting)
 
 
