@@ -17,7 +17,7 @@ from pipelines.local.captures.folder import CaptureFolder
 from pipelines.local.drift.book import Counted, DriftBook
 from pipelines.local.drift.references import References
 from pipelines.local.drift.room import DriftSources, DriftWatch
-from pipelines.local.journal import Journal
+from pipelines.local.journal import Event, Journal
 from pipelines.policy.alerts import from_event
 from pipelines.values import CaptureSettings, Deployment, ModelConfig, Phase, Project, VersionRef
 from pipelines.values.alerts import AlertKind
@@ -28,6 +28,18 @@ from tests.serving.bentos import tensor_rows
 
 ONE = VersionRef("digits", 1)
 BROKEN = "no reference: that of its bento cannot be read"
+
+
+class Forgetful(Journal):
+    """A journal whose history cannot be written for a while, as on a disk that is full."""
+
+    is_full = False
+
+    def note(self, event: Event) -> None:
+        """See Journal."""
+        if self.is_full:
+            raise StorageFailed("the disk is full")
+        super().note(event)
 
 
 class World:
@@ -47,7 +59,7 @@ class World:
         self.folder = CaptureFolder(root / "captures")
         self.segment = self.folder.path / str(ONE) / "20260102T030405.000000-a.jsonl"
         self.segment.parent.mkdir(parents=True)
-        self.journal = Journal(root / "state.db")
+        self.journal = Forgetful(root / "state.db")
         live = Deployment("digits", Phase.LIVE, champion=ONE)
         self.journal.finish("1", "done", self.clock.now(), after=live)
         self.watch = self.begin()
@@ -223,6 +235,22 @@ def test_an_event_that_was_not_written_is_written_later(world: World) -> None:
     world.watch = world.begin()
     world.look()
     world.look()
+    assert world.events() == ["drift"]
+
+
+def test_a_history_that_cannot_be_written_costs_no_row_and_no_event(world: World) -> None:
+    """The window is kept and counts once; the event is told as soon as there is room."""
+    without_answers(world)
+    world.requests(100, by=0.3)
+    world.look()
+    world.requests(100, by=0.3)
+    world.journal.is_full = True
+    for _ in range(3):
+        with pytest.raises(StorageFailed):
+            world.look()
+    world.journal.is_full = False
+    assert world.look()["is_drifting"] is True
+    assert [one["rows"] for one in world.windows()] == [100, 100]
     assert world.events() == ["drift"]
 
 

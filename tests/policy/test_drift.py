@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from scipy.stats import binom, fisher_exact
+from scipy.stats import binom, chi2, fisher_exact
 
 from benchmarks import drift as simulated
 from pipelines.errors import BadInput
@@ -114,6 +114,12 @@ def test_the_threshold_knows_the_number_of_rows() -> None:
     few = found(RNG(1).normal(size=360), RNG(2).normal(size=100))
     many = found(RNG(1).normal(size=360), RNG(2).normal(size=5000))
     assert few.threshold > 2 * many.threshold >= 0.2
+
+
+def test_few_rows_are_compared_in_few_bins() -> None:
+    """Of 60 rows at least 15 are to be expected in each: three of ten bins are left, and two degrees of freedom."""
+    one = found(np.linspace(0, 1, 360), np.linspace(0, 1, 60), min_psi=0.0)
+    assert one.threshold == pytest.approx(chi2.isf(LEVEL / 3, 2) * (1 / 60 + 1 / 360))
 
 
 def test_two_bins_are_compared_exactly() -> None:
