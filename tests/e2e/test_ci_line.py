@@ -59,35 +59,35 @@ def is_served(line: RunningLine, ref: str) -> dict[str, Any]:
 
 
 def test_the_github_workflow_builds_and_deploys_and_rolls_back(tmp_path: Path) -> None:
-    """Build and deployment in two clones, as on two machines: reports and notebooks are kept, the version is served.
+    """In a clone, to a served version; reports and executed notebooks are kept.
 
-    A second change whose smoke test fails is rolled back: its job fails, and the first version answers everything.
+    Then the deployment alone, of a change that nobody has built there, as on another machine than the build's. Its
+    smoke test fails and it is rolled back: the job fails, and the first version answers everything.
     """
-    origin, build, serving = tmp_path / "origin", tmp_path / "build", tmp_path / "serving"
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
     begin(origin, "github")
-    for clone in (build, serving):
-        subprocess.run(["git", "clone", "-q", str(origin), str(clone)], check=True)
-    jobs = commands_of("github", build)
-    run_steps(jobs.build, build)
+    subprocess.run(["git", "clone", "-q", str(origin), str(clone)], check=True)
+    jobs = commands_of("github", clone)
+    run_steps(jobs.build, clone)
     assert "tumours@1" in (tmp_path / "summary.md").read_text()
-    assert {path.name for path in (build / "reports/tumours_files").iterdir()} >= {"train.ipynb", "validate.ipynb"}
-    suites = ET.parse(build / "reports/tumours.xml").getroot()  # noqa: S314 - our own
+    assert {path.name for path in (clone / "reports/tumours_files").iterdir()} >= {"train.ipynb", "validate.ipynb"}
+    suites = ET.parse(clone / "reports/tumours.xml").getroot()  # noqa: S314 - our own
     assert int(suites.get("failures", "0")) == 0
-    versions = json.loads(subprocess.check_output([TURNOUT, "versions", "tumours", "--json"], cwd=build))["versions"]
+    versions = json.loads(subprocess.check_output([TURNOUT, "versions", "tumours", "--json"], cwd=clone))["versions"]
     # Later changes are compared with it.
     assert "champion" in versions[0]["aliases"]
-    line = RunningLine(serving, _port(serving))
+    line = RunningLine(clone, _port(clone))
     try:
-        run_steps(jobs.deploy, serving)
+        run_steps(jobs.deploy, clone)
         entry = is_served(line, "tumours@1")
         assert entry["champion"] == "tumours@1"
-        file = serving / "pyproject.toml"
+        file = clone / "pyproject.toml"
         gates = "[tool.turnout.models.tumours.gates]"
         file.write_text(file.read_text().replace(gates, f"parameters = {{ regularisation = 2.0 }}\n\n{gates}"))
-        request = serving / "notebooks/tumours/request.json"
+        request = clone / "notebooks/tumours/request.json"
         right = request.read_text()
         request.write_text(right.replace("texture", "colour"))
-        run_steps(jobs.deploy, serving, code=1)
+        run_steps(jobs.deploy, clone, code=1)
         request.write_text(right)
         entry = is_served(line, "tumours@1")
         assert set(entry["quarantined"]) == {"tumours@2"}
