@@ -60,8 +60,7 @@ class World:
         self.segment = self.folder.path / str(ONE) / "20260102T030405.000000-a.jsonl"
         self.segment.parent.mkdir(parents=True)
         self.journal = Forgetful(root / "state.db")
-        live = Deployment("digits", Phase.LIVE, champion=ONE)
-        self.journal.finish("1", "done", self.clock.now(), after=live)
+        self.deploy(Deployment("digits", Phase.LIVE, champion=ONE))
         self.watch = self.begin()
         self._rng = np.random.default_rng(4)
 
@@ -75,6 +74,10 @@ class World:
         references = References(Shelf(self.root).catalogue)
         sources = DriftSources(self.project, self.folder, references, self.journal, self.clock)
         return DriftWatch(sources, DriftBook(self.root / "drift.db"))
+
+    def deploy(self, after: Deployment) -> None:
+        """Have that run."""
+        self.journal.finish("1", "done", self.clock.now(), after=after)
 
     def project(self) -> Project:
         """The project file as it is now."""
@@ -156,6 +159,21 @@ def test_a_drift_that_passes_is_over(world: World) -> None:
     assert world.events() == ["drift", "drift over"]
     over = world.journal.history("digits")[0]
     assert from_event(2, over.as_dict(), over.at) is None
+
+
+def test_a_version_in_reserve_drifts_no_more(world: World) -> None:
+    """It gets no requests: what they were like when it did would else be an alarm for ever. A shadow is watched."""
+    without_answers(world)
+    two = Shelf(world.root).add(2, reference=100)
+    for _ in range(2):
+        world.requests(100, by=0.3)
+        world.look()
+    world.deploy(Deployment("digits", Phase.LIVE, champion=two, standbys=(ONE,)))
+    found = world.look()
+    assert list(found["versions"]) == ["digits@2"]
+    assert found["is_drifting"] is None
+    world.deploy(Deployment("digits", Phase.SHADOW, champion=two, candidate=ONE))
+    assert world.look()["is_drifting"] is True
 
 
 def test_answers_are_watched_as_well(world: World) -> None:

@@ -17,7 +17,7 @@ from pipelines.local.rooms import Room
 from pipelines.policy.drift import follow, judge
 from pipelines.policy.drift_features import tally_answers, tally_rows
 from pipelines.ports import Clock
-from pipelines.values import Captured, ModelConfig, Project, VersionRef
+from pipelines.values import Captured, Deployment, ModelConfig, Project, Role, VersionRef
 from pipelines.values.drift import DriftSettings, DriftWindow
 
 LOOK_SECONDS = 1.0
@@ -58,7 +58,7 @@ class _Watched:
 
 
 class DriftWatch:
-    """Watches all running versions.
+    """Watches all versions that get requests.
 
     Args:
         sources: What it looks at.
@@ -82,7 +82,7 @@ class DriftWatch:
         )
 
     def look(self) -> None:
-        """Look at each running version once. What fails for one does not keep the others from being watched.
+        """Look at each of them once. What fails for one does not keep the others from being watched.
 
         Raises:
             TurnoutError: the first of what failed.
@@ -94,9 +94,9 @@ class DriftWatch:
             model = models.get(deployment.model)
             if model is None or not model.drift.is_on:
                 continue
-            before = self._seen.get(model.name, {})
-            seen[model.name] = {ref: before[ref] for ref in sorted(deployment.running) if ref in before}
-            for ref in sorted(deployment.running):
+            before, asked = self._seen.get(model.name, {}), _asked(deployment)
+            seen[model.name] = {ref: before[ref] for ref in asked if ref in before}
+            for ref in asked:
                 try:
                     seen[model.name][ref] = self._look_at(ref, model)
                 except TurnoutError as error:
@@ -119,7 +119,7 @@ class DriftWatch:
         }
 
     def listed(self, asked: Mapping[str, str]) -> dict[str, Any]:
-        """All that is known of a model's running versions, with their windows, the latest first.
+        """All that is known of a model's versions that get requests, with their windows, the latest first.
 
         Raises:
             BadInput: no model is named.
@@ -195,6 +195,14 @@ class DriftWatch:
         paid = counted.with_(owed=None)
         self._book.keep(ref, paid)
         return paid
+
+
+def _asked(deployment: Deployment) -> list[VersionRef]:
+    """The versions that get requests, or copies of them: what a warm one in reserve had once says nothing of today."""
+    weights = deployment.split.weights if deployment.split else {}
+    return [
+        ref for ref in sorted(deployment.running) if deployment.role(ref) is not Role.STANDBY or weights.get(ref, 0)
+    ]
 
 
 def _with(counted: Counted, captures: Sequence[Captured], known: Known, hidden: Sequence[str]) -> Counted:
