@@ -49,7 +49,7 @@ def _version(ref: str, one: Mapping[str, Any], settings: Mapping[str, Any]) -> l
     if windows:
         blocks += _window(windows[0], settings)
     if len(windows) > 1:
-        blocks.append(Fold(f"The {len(windows) - 1} windows before", [Grid(_BEFORE, [_row(w) for w in windows[1:]])]))
+        blocks.append(Fold("Windows before", [Grid(_BEFORE, [_row(w) for w in windows[1:]])]))
     return [*blocks, *(Line(f"Not watched: {why}.", Tone.UNSURE) for why in one["left_out"] if windows)]
 
 
