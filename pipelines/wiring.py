@@ -289,8 +289,12 @@ def local_notes(state: Path) -> Notes:
     return FileNotes(state)
 
 
-def make_crew(root: Path, *, is_lasting: bool = True) -> Crew:
-    """Who carries out several commands at once: processes of this machine."""
+def make_crew(engine: str, root: Path, *, is_lasting: bool = True) -> Crew:
+    """Who carries out several commands at once: `local` for processes of this machine, `ray` for a Ray cluster."""
+    if engine == "ray":
+        from pipelines.adapters.crew.cluster import RayCrew
+
+        return RayCrew(root)
     from pipelines.adapters.crew import LocalCrew
 
     return LocalCrew(root, is_lasting=is_lasting)

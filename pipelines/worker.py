@@ -110,6 +110,9 @@ def carry_out(folder: Path, words: Sequence[str], teller: Teller) -> int:
 def main(arguments: list[str]) -> int:
     """Carry out what is asked; the exit code of the last command."""
     folder, *words = arguments
+    # Ray holds it back from all it starts, a shell from what runs in the background: nothing could be stopped.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # Whatever prints must not get between our lines, and whatever reads must not take our orders.
     teller = Teller(os.dup(1))
     os.dup2(2, 1)

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 class Automating(AppBase):
     """See the module."""
 
-    def sweep(self, asked: Asked, *, is_resumed: bool = False) -> views.View:
+    def sweep(self, asked: Asked, *, engine: str = "local", is_resumed: bool = False) -> views.View:
         """Train with many combinations of parameters and judge the best; see `stages.sweep`.
 
         Args:
             asked: What is asked for.
+            engine: Who carries it out.
             is_resumed: Whether the runs are those of the model's last sweep.
         """
         from pipelines.stages.sweep import sweep, unfinished
@@ -34,7 +35,7 @@ class Automating(AppBase):
             before = unfinished(asked.model, self.notes)
             by, better = (asked.by, asked.better) if asked.by else (before.by, before.better)
             asked = replace(before, by=by, better=better, jobs=asked.jobs)
-        with closing(self.crew()) as crew:
+        with closing(self.crew(engine)) as crew:
             done = sweep(
                 self.project,
                 asked,
@@ -99,7 +100,7 @@ class Automating(AppBase):
 
         events: list[Event] = []
         # What a worker has imported may be what has changed.
-        with closing(make_crew(self.place.root, is_lasting=False)) as crew:
+        with closing(make_crew("local", self.place.root, is_lasting=False)) as crew:
             means = Means(
                 lambda: read_project(self.place.root),
                 lambda models: local_champions(self.place.state, models),

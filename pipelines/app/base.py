@@ -106,11 +106,15 @@ class AppBase:
 
         return local_notes(self.place.state)
 
-    def crew(self) -> Crew:
-        """Who carries out several commands at once; to be closed."""
+    def crew(self, engine: str = "local") -> Crew:
+        """Who carries out several commands at once; to be closed.
+
+        Args:
+            engine: `local` for processes of this machine, `ray` for a Ray cluster.
+        """
         from pipelines.wiring import make_crew
 
-        return make_crew(self.place.root)
+        return make_crew(engine, self.place.root)
 
     def expected_seconds(self, verb: str, model: str) -> float | None:
         """How long a command took the last times, in the median; None where nothing is known."""

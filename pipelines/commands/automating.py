@@ -32,11 +32,18 @@ if TYPE_CHECKING:
 @click.option("--by", default="", metavar="METRIC", help="What the best is chosen by; the first gate's, unless given.")
 @click.option("--better", type=click.Choice(["higher", "lower"]), help="Which way that metric improves.")
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="At most so many runs at once.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where it runs: this machine, or a Ray cluster.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the model's last sweep.")
 @SESSION
-def sweep(session: Session, /, model: str, resume: bool, **asked: Any) -> View:  # noqa: FBT001
+def sweep(session: Session, /, model: str, engine: str, resume: bool, **asked: Any) -> View:  # noqa: FBT001
     """Train with many combinations of parameters, several at once, and judge the best."""
-    return session.app.sweep(_asked(model, is_resumed=resume, **asked), is_resumed=resume)
+    return session.app.sweep(_asked(model, is_resumed=resume, **asked), engine=engine, is_resumed=resume)
 
 
 @main_group.command()

@@ -16,12 +16,14 @@ import pytest
 from filelock import FileLock
 
 from pipelines.adapters.crew import LocalCrew, machine
+from pipelines.adapters.crew.cluster import RayCrew
 from pipelines.adapters.notes import FileNotes
 from pipelines.crews import Crew, Notes
-from pipelines.errors import BadInput, Busy, Interrupted, NoSuchModel, StorageFailed, TurnoutError
+from pipelines.errors import BadInput, Busy, Interrupted, NoSuchModel, Refused, StorageFailed, TurnoutError
 from pipelines.values.work import Task
 from pipelines.views import ErrorView, View
 from pipelines.views.lists import VersionsView
+from tests.adapters.ray_nodes import two_nodes
 from tests.fakes import FakeCrew, FakeNotes
 
 PROJECT = """
@@ -58,11 +60,21 @@ def ignore(said: object) -> None:
     """Nobody listens."""
 
 
-@pytest.fixture(params=[fake, LocalCrew], ids=["fake", "local"])
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """A Ray cluster of two nodes, each with one core; its address."""
+    with two_nodes() as address:
+        yield address
+
+
+@pytest.fixture(params=["fake", "local", "ray"])
 def crew(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Crew]:
     """Each implementation over a project without versions."""
-    make: Callable[[Path], Crew] = request.param
-    made = make(make_project(tmp_path))
+    project = make_project(tmp_path)
+    if request.param == "ray":
+        made: Crew = RayCrew(project, request.getfixturevalue("cluster"))
+    else:
+        made = fake(project) if request.param == "fake" else LocalCrew(project)
     yield made
     made.close()
 
@@ -252,3 +264,82 @@ def test_a_note_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         FileNotes(tmp_path / "state").write("watch", {})
     with pytest.raises(StorageFailed), FileNotes(tmp_path / "state").holding("watch", "a watch"):
         pass
+
+
+def test_both_nodes_of_a_cluster_work(cluster: str, tmp_path: Path) -> None:
+    """Two commands at once are carried out by two nodes, and a third by one that has a core again."""
+    crew = RayCrew(make_project(tmp_path), cluster)
+    assert crew.most == 2
+    state = tmp_path / ".turnout"
+    state.mkdir()
+    lock = FileLock(state / "mlflow.lock")
+    with lock:  # so that neither ends before both have begun
+        threads = [threading.Thread(target=crew.carry_out, args=(VERSIONS, ignore)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 60
+        while len(crew._busy) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    for thread in threads:
+        thread.join(120)
+    assert len(set(crew.where())) == 2
+    assert crew.carry_out(VERSIONS, ignore).ok
+    assert len(crew.where()) == 2
+    crew.close()
+
+
+def test_a_node_without_the_project_is_told(cluster: str, tmp_path: Path) -> None:
+    """It would begin a project of its own there."""
+    crew = RayCrew(tmp_path / "elsewhere", cluster)
+    with pytest.raises(Refused, match=r"does not see .*elsewhere"):
+        crew.carry_out(VERSIONS, ignore)
+    crew.close()
+
+
+def test_a_stop_reaches_what_runs_on_the_cluster(cluster: str, tmp_path: Path) -> None:
+    """As Ctrl-C does: the command ends, and nothing of it is left."""
+    make_project(tmp_path)
+    state = tmp_path / ".turnout"
+    state.mkdir()
+    lock = FileLock(state / "mlflow.lock")
+    before = workers()
+    crew = RayCrew(tmp_path, cluster)
+    ended: list[TurnoutError] = []
+
+    def work() -> None:
+        try:
+            crew.carry_out(TRAIN, ignore)
+        except TurnoutError as error:
+            ended.append(error)
+
+    with lock:
+        thread = threading.Thread(target=work)
+        thread.start()
+        deadline = time.monotonic() + 60
+        while not workers() - before:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        crew.stop()
+        thread.join(60)
+    assert [type(error) for error in ended] == [Interrupted]
+    crew.close()
+    deadline = time.monotonic() + 30
+    while workers() - before:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def workers() -> set[int]:
+    """All worker processes of this machine."""
+    found = set()
+    for process in psutil.process_iter(["cmdline"]):
+        if "pipelines.worker" in " ".join(process.info["cmdline"] or ()):
+            found.add(process.pid)
+    return found
+
+
+def test_without_a_cluster_it_says_how_one_begins(tmp_path: Path) -> None:
+    """One line, and what to type."""
+    with pytest.raises(Refused, match="ray start --head"):
+        RayCrew(make_project(tmp_path), "127.0.0.1:1")

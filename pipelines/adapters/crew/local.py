@@ -59,7 +59,12 @@ class LocalCrew:
         """Carry out one command; see `crews.Crew.carry_out`."""
         with self._worker() as worker:
             begun = time.monotonic()
-            outcome = worker.ask(task, hear)
+            try:
+                outcome = worker.ask(task, hear)
+            except TurnoutError:
+                if self._is_stopped:  # before it could take the word
+                    raise Interrupted("it was stopped") from None
+                raise
             if "error" in outcome:
                 raise TurnoutError.from_dict(outcome["error"])
             return Carried(outcome["json"], bool(outcome["ok"]), time.monotonic() - begun, worker.peak_mb)
