@@ -339,6 +339,18 @@ def workers() -> set[int]:
     return found
 
 
+def test_a_process_that_is_part_of_a_cluster_stays_so(cluster: str, tmp_path: Path) -> None:
+    """A notebook that works with Ray goes on to do so after its `%sweep`."""
+    import ray
+
+    first = RayCrew(make_project(tmp_path), cluster)
+    second = RayCrew(tmp_path, cluster)
+    second.close()
+    assert ray.is_initialized()
+    first.close()
+    assert not ray.is_initialized()
+
+
 def test_without_a_cluster_it_says_how_one_begins(tmp_path: Path) -> None:
     """One line, and what to type."""
     with pytest.raises(Refused, match="ray start --head"):

@@ -44,7 +44,7 @@ class RayCrew:
 
     def __init__(self, root: Path, address: str = "") -> None:
         self._root = root
-        self._ray = _joined(address or os.environ.get("RAY_ADDRESS", "") or "auto")
+        self._ray, self._is_guest = _joined(address or os.environ.get("RAY_ADDRESS", "") or "auto")
         # Two calls at once: the command, and the word that it shall stop.
         self._hand = self._ray.remote(num_cpus=1, max_concurrency=2, max_restarts=0)(Hand)
         self._guard = threading.Lock()
@@ -103,7 +103,7 @@ class RayCrew:
             hand.stop.remote()
 
     def close(self) -> None:
-        """End what is left, and leave the cluster."""
+        """End what is left, and leave the cluster, unless this process was part of it before."""
         if not self._ray.is_initialized():
             return
         self.stop()
@@ -114,7 +114,8 @@ class RayCrew:
             self._ray.wait([hand.close.remote() for hand in left], num_returns=len(left), timeout=_STOP_SECONDS)
         for hand in left:
             self._ray.kill(hand)
-        self._ray.shutdown()
+        if not self._is_guest:
+            self._ray.shutdown()
 
     @contextmanager
     def _taken(self, task: Task) -> Iterator[Any]:
@@ -153,8 +154,8 @@ class RayCrew:
             )
 
 
-def _joined(address: str) -> Any:
-    """Ray, as part of a cluster."""
+def _joined(address: str) -> tuple[Any, bool]:
+    """Ray, as part of a cluster; and whether this process was that already, such as a notebook's kernel."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         with warnings.catch_warnings():
@@ -163,7 +164,7 @@ def _joined(address: str) -> Any:
     except ModuleNotFoundError:
         raise MissingExtra.of("ray", "ray", "a sweep on a cluster") from None
     if ray.is_initialized():
-        return ray
+        return ray, True
     try:
         _knock(address)
         with warnings.catch_warnings():
@@ -175,7 +176,7 @@ def _joined(address: str) -> Any:
             instead="a sweep with `--engine ray` runs on one that is there",
             then="`ray start --head` begins one on this machine; RAY_ADDRESS names another one.",
         ) from None
-    return ray
+    return ray, False
 
 
 def _knock(address: str) -> None:
