@@ -7,7 +7,7 @@ TORCH := torch==2.13.0
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-torch lint bench soak lab lock clean system-packages bench-packages
+.PHONY: help setup demo test test-long test-torch lint bench soak lab lock clean system-packages bench-packages
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -27,8 +27,11 @@ $(VENV)/.ready: requirements.lock pyproject.toml hatch_build.py
 demo: setup  ## Bring the digits classifier from its notebooks into production and back, on real data
 	@$(BIN)/python notebooks/digits/demo.py
 
-test: lint system-packages  ## Check style, types and imports, then run every test but those of PyTorch
-	@$(BIN)/python -m pytest -m "not torch"
+test: lint system-packages  ## Check style, types and imports, then run the tests but those of PyTorch and the long ones
+	@$(BIN)/python -m pytest -m "not torch and not long"
+
+test-long: setup system-packages  ## Run the tests that take long by nature: other frameworks, a cluster, pipelines, a watch
+	@$(BIN)/python -m pytest -m "long and not torch" tests/e2e
 
 # The other tests stand on packages that this environment has not: only the files of PyTorch's are collected.
 test-torch: $(TORCH_VENV)/.ready  ## Run the tests of PyTorch models, in an environment of their own

@@ -10,6 +10,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.ci_steps import commands_of
 from tests.e2e.line import TURNOUT, post
 from tests.e2e.running import RunningLine
@@ -58,6 +60,7 @@ def is_served(line: RunningLine, ref: str) -> dict[str, Any]:
     return line.entry("tumours")
 
 
+@pytest.mark.long
 def test_the_github_workflow_builds_and_deploys_and_rolls_back(tmp_path: Path) -> None:
     """In a clone, to a served version; reports and executed notebooks are kept.
 

@@ -48,6 +48,7 @@ def test_what_it_prints_is_typed_and_answers(tmp_path: Path) -> None:
     assert not left
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "framework",
     [
@@ -77,6 +78,7 @@ def test_the_other_frameworks_pass_their_gates(tmp_path: Path, framework: str) -
     assert [row[1] > 0.5 for row in rows] == [True, False]
 
 
+@pytest.mark.long
 def test_a_notebook_of_ones_own_is_shipped_by_doing_what_is_said(tmp_path: Path) -> None:
     """With what is added that the command names, to the letter, and nothing else: trained, judged and exported."""
     cells = [

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.adapters.ray_nodes import two_nodes
 from tests.e2e.line import ROOT, make_project
+
+pytestmark = pytest.mark.long
 
 TABLES = """[tool.turnout.models.credit]
 train = "notebooks/credit/train.ipynb"

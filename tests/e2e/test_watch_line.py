@@ -16,6 +16,8 @@ import pytest
 
 from tests.e2e.line import ROOT, ProjectFolder, make_project
 
+pytestmark = pytest.mark.long
+
 TABLES = """[tool.turnout.models.credit]
 train = "notebooks/credit/train.ipynb"
 validate = "notebooks/credit/validate.ipynb"

@@ -43,6 +43,7 @@ def test_the_wheel_carries_what_bentos_are_built_from(wheel: Path) -> None:
     assert "ipext/__init__.py" in names
 
 
+@pytest.mark.long
 def test_an_installed_wheel_ships_a_model_in_a_project_elsewhere(wheel: Path, tmp_path: Path) -> None:
     """Installed beside an empty project, Turnout trains, validates and packages there, from its own package data."""
     site = tmp_path / "site"
