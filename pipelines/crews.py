@@ -72,11 +72,17 @@ class Notes(Protocol):
             StorageFailed: the disk is full or read-only; what was there stays.
         """
 
-    def holding(self, name: str, what: str) -> AbstractContextManager[None]:
+    def holding(self, name: str, what: str, waits: Callable[[str], None] | None = None) -> AbstractContextManager[None]:
         """Keep other processes away from it.
 
+        Args:
+            name: Of the note.
+            what: What is done meanwhile, in words for others.
+            waits: Told once that another one holds it, which is then waited for.
+
         Raises:
-            Busy: another one holds it; `what` says what that one does.
+            Busy: another one holds it, and that is not to be waited for.
+            StorageFailed: the disk is full or read-only.
         """
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import click
@@ -714,7 +715,12 @@ class FakeNotes:
     """Implements `crews.Notes` in memory, as JSON."""
 
     kept: dict[str, str] = field(default_factory=dict)
-    held: set[str] = field(default_factory=set)
+    locks: dict[str, Lock] = field(default_factory=dict)
+
+    @property
+    def held(self) -> set[str]:
+        """The names that somebody holds."""
+        return {name for name, lock in self.locks.items() if lock.locked()}
 
     def read(self, name: str) -> dict[str, Any] | None:
         """What was written last."""
@@ -725,15 +731,18 @@ class FakeNotes:
         self.kept[name] = json.dumps(note)
 
     @contextmanager
-    def holding(self, name: str, what: str) -> Iterator[None]:
+    def holding(self, name: str, what: str, waits: Callable[[str], None] | None = None) -> Iterator[None]:
         """Keep others away."""
-        if name in self.held:
-            raise Busy(f"{what} is under way already")
-        self.held.add(name)
+        lock = self.locks.setdefault(name, Lock())
+        if not lock.acquire(blocking=False):
+            if waits is None:
+                raise Busy(f"{what} is under way already")
+            waits(f"waiting: {what} is under way already")
+            lock.acquire()
         try:
             yield
         finally:
-            self.held.discard(name)
+            lock.release()
 
 
 @dataclass

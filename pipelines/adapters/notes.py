@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from pipelines.errors import Busy, StorageFailed
+
+_POLL_SECONDS = 0.2
 
 
 class FileNotes:
@@ -52,15 +54,19 @@ class FileNotes:
             raise StorageFailed.from_os(error, "writing down how far it is") from error
 
     @contextmanager
-    def holding(self, name: str, what: str) -> Iterator[None]:
+    def holding(self, name: str, what: str, waits: Callable[[str], None] | None = None) -> Iterator[None]:
         """Keep other processes away from it; the lock goes with the process that has it."""
         path = self._path(name).with_suffix(".lock")
+        lock = FileLock(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path, timeout=0)
-            lock.acquire()
-        except Timeout:
-            raise Busy(f"{what} is under way already", then="Wait for it, or stop it with Ctrl-C.") from None
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                if waits is None:
+                    raise Busy(f"{what} is under way already", then="Wait for it, or stop it with Ctrl-C.") from None
+                waits(f"waiting: {what} is under way already")
+                lock.acquire(poll_interval=_POLL_SECONDS)
         except OSError as error:
             raise StorageFailed.from_os(error, "beginning") from error
         try:

@@ -97,13 +97,17 @@ class Making(AppBase):
     ) -> views.View:
         """Train, validate, package and, when asked to, deploy; see `stages.ship`.
 
-        The reports that are asked for are written whatever comes of it.
+        The reports that are asked for are written whatever comes of it. Where the model is being shipped already, by
+        a watch or another person, that is waited for.
         """
         from pipelines.stages.ship import ship, ship_on
         from pipelines.views import ShipView
 
+        # The second of two that ship the same model finds what the first has made.
+        turn = self.notes.holding(f"ship/{model}", f"another ship of {model}", self._reporter.step)
         with reporting.on(self.project, model, self.ports, self._start) as (ports, note):
-            shipped = ship(self.project, model, parameters, ports, self._reporter, force=force, note=note)
+            with turn:
+                shipped = ship(self.project, model, parameters, ports, self._reporter, force=force, note=note)
             note(shipped)
             if not shipped.is_done:
                 package = shipped.version.package

@@ -249,6 +249,25 @@ def test_a_note_is_held_by_one(notes: Notes) -> None:
         pass
 
 
+def test_who_waits_for_a_note_is_told_and_gets_it(notes: Notes) -> None:
+    """It is told once, what it waits for, and goes on only when the other one has let go."""
+    happened: list[str] = []
+
+    def second() -> None:
+        with notes.holding("ship/digits", "a ship", happened.append):
+            happened.append("second")
+
+    other = threading.Thread(target=second)
+    with notes.holding("ship/digits", "a ship", happened.append):
+        other.start()
+        deadline = time.monotonic() + 30
+        while not happened and time.monotonic() < deadline:
+            time.sleep(0.01)
+        happened.append("first")
+    other.join(30)
+    assert happened == ["waiting: a ship is under way already", "first", "second"]
+
+
 def test_a_broken_note_is_none(tmp_path: Path) -> None:
     """Half a file, or something else in it, is not believed."""
     notes = FileNotes(tmp_path)

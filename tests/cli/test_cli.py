@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import click
 import pytest
@@ -18,6 +20,7 @@ from pipelines.errors import BadInput
 from pipelines.place import Place
 from pipelines.ports import Registry
 from pipelines.stages.resolve import Control
+from pipelines.stages.ship import ship
 from tests.fakes import FakeOperator, FakeReporter
 from tests.stages.world import World
 
@@ -177,6 +180,30 @@ def test_ship_explains_and_forces(tmp_path: Path) -> None:
     assert str(call(world, "ship", "digits")) == "digits@1"
     assert call(world, "ship", "digits", "--explain").json()["is_due"] is False  # type: ignore[attr-defined]
     assert str(call(world, "ship", "digits", "--force")) == "digits@2"
+
+
+def test_the_second_of_two_that_ship_a_model_takes_what_the_first_made(tmp_path: Path) -> None:
+    """A watch, or another person, ships it already: that is said and waited for, and no second version is made."""
+    world = World(tmp_path)
+    other = app_of(world)
+    reporter = FakeReporter()
+
+    def second() -> None:
+        obj = session(world, [])
+        obj.app.__dict__["_reporter"] = reporter
+        main_group.main(["ship", "digits"], standalone_mode=False, obj=obj)
+
+    late = Thread(target=second)
+    with other.notes.holding("ship/digits", "a ship"):
+        late.start()
+        deadline = time.monotonic() + 30
+        while not reporter.steps and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert (world.ran(), reporter.steps) == ([], ["waiting: another ship of digits is under way already"])
+        ship(world.project, "digits", {}, world.ports, FakeReporter())
+    late.join(30)
+    assert "nothing has changed since digits@1" in " ".join(reporter.steps)
+    assert [version.ref.number for version in world.ports.registry.versions("digits")] == [1]
 
 
 def test_ship_and_serve_shows_the_shipment_before_it_serves(tmp_path: Path) -> None:
