@@ -268,6 +268,8 @@ def test_the_stop_button_is_one_line(shell: InteractiveShell, fakes: Fakes, monk
         ("%turnout project a b", "one"),
         ("%turnout project /nowhere-at-all", "nowhere-at-all"),
         ("%train digits --background --unheard-of", "No such option"),
+        ("%labels digits \0.csv", "no file's name"),
+        ("%sweep digits --from \0.csv", "no file's name"),
     ],
 )
 def test_a_wrong_line_is_told(shell: InteractiveShell, cell: str, says: str) -> None:
