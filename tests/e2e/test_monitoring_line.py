@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -16,6 +17,7 @@ from pipelines.errors import TurnoutError
 from pipelines.local.prometheus.panels import BOARDS, Chart
 from pipelines.values.monitoring import Monitoring, Ports
 from tests.e2e.running import RunningLine, running_line, wait_until
+from tests.serving.bentos import tensor_rows
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None or shutil.which("prometheus-alertmanager") is None,
@@ -60,6 +62,15 @@ def has_data(ports: Ports, charts: Sequence[Chart]) -> None:
         wait_until(lambda chart=chart: bool(query(ports, chart.query)), f"{chart.title} has data: {chart.query}")
 
 
+def tell_the_truth(line: RunningLine) -> None:
+    """Later labels for a few requests."""
+    with httpx.Client() as client:
+        asked = [client.post(line.url(), json={"inputs": [row]}) for row in tensor_rows(5, 1)]
+        labels = [{"request_id": answer.headers["x-turnout-id"], "label": 1} for answer in asked]
+        told = client.post(line.url().replace("/predict", "/labels"), json=labels)
+    assert told.json()["accepted"] == 5
+
+
 def pids(line: RunningLine, *arguments: str) -> dict[str, int | None]:
     """Their processes, as a command says."""
     told = json.loads(line.turnout("monitoring", *arguments, "--json").out)
@@ -82,6 +93,7 @@ def test_every_panel_shows_a_real_run(line: RunningLine, tmp_path: Any) -> None:
         assert len(judged) == 3
         # A rollout is told of as long as it is under way.
         has_data(ports, judged)
+        tell_the_truth(line)
         line.operate("rollback", reason="worse on sevens")
         has_data(ports, [chart for chart in charts if chart not in judged])
         alerts = query(ports, 'ALERTS{alertname="TurnoutRolledBack",alertstate="firing",model="digits"}')

@@ -133,6 +133,13 @@ VERSIONS = Board(
                     "@{{version}} {{purpose}} {{code}}",
                     "reqps",
                 ),
+                Chart(
+                    "Quality by later labels",
+                    f"turnout_version_quality{_OF}",
+                    "@{{version}} {{kind}}",
+                    says="Accuracy, or the mean error. How sure it is, `turnout labels` says.",
+                    rare="labels that came later",
+                ),
             ),
         ),
         (
