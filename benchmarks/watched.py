@@ -2,7 +2,8 @@
 
 Three hosts of the same bento are pressed in turn, each round in another order: one that neither counts nor keeps; one
 that counts, and whose metrics are read each second; one that keeps a tenth of its requests besides. All get the headers
-that the gateway writes.
+that the gateway writes. They are started anew several times: two processes of the very same code differ by some per
+cent for as long as they live.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ from pipelines.serving.capture import CAPTURES
 from pipelines.values import CaptureSettings
 
 DOCS = ROOT / "docs" / "performance.md"
-ROUNDS = 21
+STARTS = 7
+"""So often all three are started anew."""
+ROUNDS = 3
+"""Of each start."""
 SECONDS = 1.0
 RATE = 0.1
 LOST_AIM = 0.05
@@ -53,13 +57,13 @@ class Watched:
     """One of the three.
 
     Args:
-        url: Where it is asked.
-        pid: Its process.
+        url: Where it is asked, at present.
+        pid: Its process, at present.
         samples: What was seen, by number of connections.
         cpu: Microseconds of processor that a request took it, beside each of these; others disturb that less.
     """
 
-    url: str
+    url: str = ""
     pid: int = 0
     samples: dict[int, list[Sample]] = field(default_factory=dict)
     cpu: dict[int, list[float]] = field(default_factory=dict)
@@ -86,43 +90,49 @@ def lost(one: Watched, plain: Watched, connections: int) -> float:
     return 1 - median(sample.rate / other.rate for sample, other in pairs)
 
 
-def measure(folder: Path, rounds: int, seconds: float) -> tuple[dict[str, Watched], int]:
+def measure(folder: Path, starts: int, rounds: int, seconds: float) -> tuple[dict[str, Watched], int]:
     """Press all three in turn; also how many requests were kept."""
     material = prepare(WORK)
     body = folder / "body.json"
     body.write_text(json.dumps({"inputs": material.rows[:1].tolist()}))
     captures = CaptureFolder(folder / "captures")
     captures.set("digits", CaptureSettings(rate=RATE, max_mb=100_000))
-    with contextlib.ExitStack() as stack:
-        ways = {
-            PLAIN: stack.enter_context(_host(folder, material, body, "uncounted")),
-            COUNTED: stack.enter_context(_host(folder, material, body, "counted")),
-            KEPT: stack.enter_context(_host(folder, material, body, "kept", captures.path)),
-        }
-        for name in (COUNTED, KEPT):
-            stack.enter_context(_scraping(ways[name].url))
-        names = list(ways)
-        for number in range(rounds):
-            for connections in CONNECTIONS:
-                turn = number % len(names)
-                for name in names[turn:] + names[:turn]:
-                    ways[name].press(body, connections, seconds)
-        time.sleep(SCRAPE_SECONDS)  # what waits is written
-        kept = sum(1 for ref in captures.versions("digits") for _ in captures.read(ref))
+    ways = {PLAIN: Watched(), COUNTED: Watched(), KEPT: Watched()}
+    for start in range(starts):
+        with contextlib.ExitStack() as stack:
+            for name, way in ways.items():
+                path = captures.path if name == KEPT else None
+                stack.enter_context(_host(way, folder, material, body, path, is_counted=name != PLAIN))
+            for name in (COUNTED, KEPT):
+                stack.enter_context(_scraping(ways[name].url))
+            for number in range(rounds):
+                _press_all(ways, body, seconds, turn=(start + number) % len(ways))
+            time.sleep(SCRAPE_SECONDS)  # what waits is written
+    kept = sum(1 for ref in captures.versions("digits") for _ in captures.read(ref))
     return ways, kept
 
 
+def _press_all(ways: Mapping[str, Watched], body: Path, seconds: float, turn: int) -> None:
+    names = list(ways)
+    for connections in CONNECTIONS:
+        for name in names[turn:] + names[:turn]:
+            ways[name].press(body, connections, seconds)
+
+
 @contextlib.contextmanager
-def _host(folder: Path, material: Material, body: Path, name: str, captures: Path | None = None) -> Iterator[Watched]:
+def _host(
+    way: Watched, folder: Path, material: Material, body: Path, captures: Path | None, *, is_counted: bool
+) -> Iterator[None]:
     (port,) = free_ports(1)
-    module = [str(UNCOUNTED)] if name == "uncounted" else ["-m", "pipelines.serving.host"]
+    module = ["-m", "pipelines.serving.host"] if is_counted else [str(UNCOUNTED)]
     command = [sys.executable, "-P", *module, "--bento", str(material.bento), "--port", str(port)]
     environment = {"PYTHONPATH": str(material.bento)} | ({CAPTURES: str(captures)} if captures else {})
     launch = Launch(command, port, "/predict", folder, environment)
-    with Server(launch, folder / f"{name}.log") as server:
+    with Server(launch, folder / f"{port}.log") as server:
         server.ready_seconds(body.read_bytes())
         press(launch.url, body, max(CONNECTIONS), WARM_UP_SECONDS, MARKED)
-        yield Watched(launch.url.removesuffix(launch.path), server.pid)
+        way.url, way.pid = launch.url.removesuffix(launch.path), server.pid
+        yield
 
 
 @contextlib.contextmanager
@@ -147,7 +157,8 @@ def _scraping(url: str) -> Iterator[None]:
 
 def page(ways: Mapping[str, Watched], kept: int, busy: float) -> str:
     """The table, and whether the aim was met."""
-    said = f"{time.strftime('%Y-%m-%d')}, {len(ways[PLAIN].samples[CONNECTIONS[0]])} rounds, {os.cpu_count()} cores."
+    rounds = len(ways[PLAIN].samples[CONNECTIONS[0]])
+    said = f"{time.strftime('%Y-%m-%d')}, {rounds} rounds, {os.cpu_count()} cores."
     if busy > QUIET_PERCENT:
         said += f" The machine was not quiet: others used {busy:.0f} % of it."
     head = "| connections | " + " | ".join(f"req/s, {name}" for name in ways)
@@ -175,7 +186,7 @@ def main() -> int:
         if busy > QUIET_PERCENT:
             print(f"{busy:.0f} % of this machine is in use by others", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            found = measure(Path(folder), 1 if options.quick else ROUNDS, SECONDS)
+            found = measure(Path(folder), *((1, 1) if options.quick else (STARTS, ROUNDS)), SECONDS)
         text = page(*found, busy)
         print(text)
         if options.write_docs:
