@@ -34,7 +34,7 @@ def said(output: Any) -> Said | None:
 
 
 def said_of_truth(output: Any) -> Said | None:
-    """As `said`, for the comparison with a label: a whole number, which JSON writes without a point, is a class."""
+    """As `said`, for a comparison with a label or another version: a whole number, without a point, is a class."""
     while isinstance(output, Mapping) or (isinstance(output, list) and len(output) == 1):
         output = _counting(output) if isinstance(output, Mapping) else output[0]
     return str(output) if isinstance(output, int) and not isinstance(output, bool) else said(output)

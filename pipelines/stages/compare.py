@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import BadInput, Refused
-from pipelines.policy.answers import said
+from pipelines.policy.answers import said, said_of_truth
 from pipelines.policy.comparing import Disagreement, Pair, disagreement
 from pipelines.stages.resolve import resolve
 from pipelines.values import Captured, VersionRef
@@ -50,6 +50,8 @@ def compare(
 ) -> Comparison:
     """Join what two versions have kept of the same requests.
 
+    A whole number is a class, as it is to labels, unless a tolerance is given.
+
     Raises:
         BadInput: they are of two models, or one and the same; or the tolerance is negative.
         NoSuchVersion: an alias points nowhere.
@@ -64,7 +66,7 @@ def compare(
     shared = [(ours[each.id], each) for each in _after(captures.read(other), since) if each.id in ours]
     if not shared:
         raise _nothing(one, other, captures)
-    rows = [row for pair in shared for row in _rows(*pair)]
+    rows = [row for pair in shared for row in _rows(*pair, are_numbers=tolerance is not None)]
     pairs = [row for row in rows if row is not None]
     if not pairs:
         what = f"{one} and {other} answer with neither classes nor numbers"
@@ -76,10 +78,12 @@ def _after(kept: Iterable[Captured], since: datetime | None) -> Iterator[Capture
     return (each for each in kept if since is None or each.at >= since)
 
 
-def _rows(left: Captured, right: Captured) -> Iterator[Pair | None]:
+def _rows(left: Captured, right: Captured, *, are_numbers: bool) -> Iterator[Pair | None]:
     inputs: list[Any] = left.inputs or right.inputs or []
     for row, (ours, theirs) in enumerate(zip(left.outputs or (), right.outputs or (), strict=False)):
-        mine, yours = said(ours), said(theirs)
+        mine, yours = said_of_truth(ours), said_of_truth(theirs)
+        if are_numbers or type(mine) is not type(yours):
+            mine, yours = said(ours), said(theirs)
         if mine is None or yours is None:
             yield None
         else:

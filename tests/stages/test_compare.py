@@ -71,6 +71,25 @@ def test_what_cannot_be_compared_is_counted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("left", "right", "tolerance", "disagree"),
+    [
+        ([*range(1000)], [1, *range(1, 1000)], None, 1),
+        ([*range(1000)], [1, *range(1, 1000)], 1.0, 0),
+        ([*map(float, range(1000))], [1.0, *map(float, range(1, 1000))], None, 0),
+        ([*range(1000)], [*map(float, range(1000))], None, 0),
+    ],
+    ids=["classes", "asked for as numbers", "numbers", "another type"],
+)
+def test_a_whole_number_is_a_class(
+    left: list[float], right: list[float], tolerance: float | None, disagree: int
+) -> None:
+    """Class 0 is not nearly class 1, however many there are."""
+    kept = Kept({SEVEN: [captured(SEVEN, 1, *left)], EIGHT: [captured(EIGHT, 1, *right)]})
+    found = compare(VersionSpec("digits", 7), VersionSpec("digits", 8), control(), kept, tolerance=tolerance).found
+    assert (found.disagree.count, found.disagree.total) == (disagree, 1000)
+
+
+@pytest.mark.parametrize(
     ("rows", "says"),
     [
         ({}, "nothing of digits@7 and digits@8 was kept"),
