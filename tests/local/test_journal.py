@@ -98,7 +98,7 @@ from pipelines.local.journal import Journal
 from tests.local.test_journal import operation
 journal = Journal(Path(sys.argv[1]))
 journal.intend(operation("kept"))
-with journal._transaction("dying") as db:
+with journal.transaction("dying") as db:
     db.execute("DELETE FROM operations")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -174,9 +174,9 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
 
 def test_a_commit_waits_for_the_disk(journal: Journal) -> None:
     """Write-ahead log, and every commit synchronised."""
-    row = journal._one("PRAGMA synchronous")
+    row = journal.row("PRAGMA synchronous")
     assert row is not None
     assert row[0] == 2
-    row = journal._one("PRAGMA journal_mode")
+    row = journal.row("PRAGMA journal_mode")
     assert row is not None
     assert row[0] == "wal"
