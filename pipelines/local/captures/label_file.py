@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipelines.errors import StorageFailed
 from pipelines.local.captures.joining import Answer, join
+from pipelines.local.database import Database
 from pipelines.values.labels import Label
 
 UNSETTLED = ("waiting", "not_captured", "unfit")
@@ -73,62 +71,16 @@ class Read:
         return True
 
 
-class LabelFile:
-    """The file, opened when it is needed; safe for threads and for several processes.
-
-    Args:
-        path: Where it is, or will be made.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._db: sqlite3.Connection | None = None
-
-    @property
-    def exists(self) -> bool:
-        """Whether it was ever written to."""
-        return self._path.exists()
-
-    def close(self) -> None:
-        """Close it; what was written is on the disk already."""
-        with self._lock:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
-
-    @contextmanager
-    def open(self, doing: str) -> Iterator[sqlite3.Connection]:
-        """One transaction, kept when the block ends well; nobody writes beside one that is not for `reading`.
-
-        Raises:
-            StorageFailed: the disk is full or read-only, or the file is broken.
-        """
-        with self._lock:
-            try:
-                if self._db is None:
-                    self._path.parent.mkdir(parents=True, exist_ok=True)
-                    db = sqlite3.connect(
-                        self._path, timeout=_WAIT_SECONDS, check_same_thread=False, isolation_level=None
-                    )
-                    db.execute("PRAGMA journal_mode=WAL")
-                    db.execute("PRAGMA synchronous=FULL")
-                    db.executescript(_SCHEMA)
-                    self._db = db
-                # What is read decides what is written: nobody may write in between.
-                self._db.execute("BEGIN" if doing == "reading" else "BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                except BaseException:
-                    self._db.execute("ROLLBACK")
-                    raise
-                self._db.execute("COMMIT")
-            except (sqlite3.Error, OSError) as error:
-                raise StorageFailed(
-                    f"the labels {self._path} failed while {doing}: {error}",
-                    then="Free some space and call again: what was taken in stays, and nothing counts twice. "
-                    "A broken file has to be moved away; the labels then begin anew.",
-                ) from error
+def label_file(path: Path) -> Database:
+    """The file, which is there or will be made."""
+    return Database(
+        path,
+        _SCHEMA,
+        holds="the labels",
+        cure="Free some space and call again: what was taken in stays, and nothing counts twice. "
+        "A broken file has to be moved away; the labels then begin anew.",
+        wait_seconds=_WAIT_SECONDS,
+    )
 
 
 def answers_of(db: sqlite3.Connection, model: str, keys: Sequence[str]) -> dict[str, list[Answer]]:

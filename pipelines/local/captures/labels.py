@@ -16,7 +16,7 @@ from typing import Any
 
 from pipelines.local.captures.folder import CaptureFolder, lines, read_line
 from pipelines.local.captures.joining import Answer, answer_of, read_spooled
-from pipelines.local.captures.label_file import LabelFile, Read, answers_of, count, drop_old, pair
+from pipelines.local.captures.label_file import Read, answers_of, count, drop_old, label_file, pair
 from pipelines.policy.truth import Tally, quality
 from pipelines.values import CaptureSettings, LabelledAnswer, VersionRef
 from pipelines.values.labels import KINDS, Label, LabelSummary, Quality, Taken
@@ -40,12 +40,12 @@ class LabelStore:
     """
 
     def __init__(self, path: Path, captures: CaptureFolder, now: Callable[[], float] = time.time) -> None:
-        self._file, self._captures, self._now = LabelFile(path), captures, now
+        self._file, self._captures, self._now = label_file(path), captures, now
 
     @property
     def exists(self) -> bool:
         """Whether any label ever came; until then nothing is read or written for their sake."""
-        return self._file.exists
+        return self._file.path.exists()
 
     def add(self, model: str, labels: Sequence[Label], read: Read | None = None) -> Taken:
         """Take labels in, all or none, and join those whose answers are known.

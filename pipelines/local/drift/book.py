@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from pipelines.errors import StorageFailed
+from pipelines.local.database import Database
 from pipelines.values import VersionRef
 from pipelines.values.drift import DriftWindow, Standing
 
@@ -99,9 +96,14 @@ class DriftBook:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._db: sqlite3.Connection | None = None
+        self._db = Database(
+            path,
+            _SCHEMA,
+            holds="the counts for drift",
+            cure="Free some space, or move the file away: the windows of each version then begin anew.",
+            # A killed daemon loses nothing; a machine without power the counts of a few seconds.
+            synchronous="NORMAL",
+        )
 
     def counted(self, ref: VersionRef) -> Counted | None:
         """What has come of a version; None when nothing has, or what was written is not understood.
@@ -109,7 +111,7 @@ class DriftBook:
         Raises:
             StorageFailed: the file cannot be read.
         """
-        with self._open("reading") as db:
+        with self._db.open("reading") as db:
             row = db.execute("SELECT body FROM counts WHERE version = ?", (str(ref),)).fetchone()
         try:
             return Counted.from_dict(json.loads(row[0])) if row else None
@@ -122,7 +124,7 @@ class DriftBook:
         Raises:
             StorageFailed: the disk is full or read-only.
         """
-        with self._open("keeping the counts") as db:
+        with self._db.open("keeping the counts") as db:
             db.execute("INSERT OR REPLACE INTO counts VALUES (?, ?)", (str(ref), json.dumps(counted.as_dict())))
             if window is not None:
                 said = json.dumps(window.as_dict())
@@ -140,33 +142,10 @@ class DriftBook:
             StorageFailed: the file cannot be read.
         """
         query = "SELECT body FROM windows WHERE version = ? ORDER BY id DESC LIMIT ?"
-        with self._open("reading") as db:
+        with self._db.open("reading") as db:
             rows = db.execute(query, (str(ref), limit)).fetchall()
         return [DriftWindow.from_dict(json.loads(body)) for (body,) in rows]
 
     def close(self) -> None:
         """Close the file; what was written is on the disk already."""
-        with self._lock:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
-
-    @contextmanager
-    def _open(self, doing: str) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                if self._db is None:
-                    self._path.parent.mkdir(parents=True, exist_ok=True)
-                    db = sqlite3.connect(self._path, timeout=5, check_same_thread=False)
-                    db.execute("PRAGMA journal_mode=WAL")
-                    # A killed daemon loses nothing; a machine without power the counts of a few seconds.
-                    db.execute("PRAGMA synchronous=NORMAL")
-                    db.executescript(_SCHEMA)
-                    self._db = db
-                with self._db:
-                    yield self._db
-            except (sqlite3.Error, OSError) as error:
-                raise StorageFailed(
-                    f"the counts for drift {self._path} failed while {doing}: {error}",
-                    then="Free some space, or move the file away: the windows of each version then begin anew.",
-                ) from error
+        self._db.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import StorageFailed
+from pipelines.local.database import transaction
 from pipelines.local.journal.schema import MIGRATIONS
 
 
@@ -56,16 +57,8 @@ class JournalFile:
         Args:
             doing: What is being done, for the error.
         """
-        with self._lock, self._mapped(doing):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                # A full disk may have ended the transaction already.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with self._lock, self._mapped(doing), transaction(self._db):
+            yield self._db
 
     def _migrate(self) -> None:
         with self._lock, self._mapped("bringing it up to date"):

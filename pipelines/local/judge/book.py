@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from pipelines.errors import StorageFailed
+from pipelines.local.database import Database
 from pipelines.local.judge.watching import Pair, Position
 from pipelines.values import read_ref
 from pipelines.values.decisions import Record
@@ -82,9 +79,12 @@ class Book:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._db: sqlite3.Connection | None = None
+        self._db = Database(
+            path,
+            _SCHEMA,
+            holds="the evidence",
+            cure="Free some space, or move the file away: rollouts under way then begin their evidence anew.",
+        )
 
     def case(self, model: str) -> Case | None:
         """The model's latest rollout; None when there is none, or what was written is not understood.
@@ -92,7 +92,7 @@ class Book:
         Raises:
             StorageFailed: the file cannot be read.
         """
-        with self._open("reading") as db:
+        with self._db.open("reading") as db:
             row = db.execute("SELECT body FROM cases WHERE model = ?", (model,)).fetchone()
         try:
             return Case.from_dict(json.loads(row[0])) if row else None
@@ -105,7 +105,7 @@ class Book:
         Raises:
             StorageFailed: the disk is full or read-only.
         """
-        with self._open("keeping the evidence") as db:
+        with self._db.open("keeping the evidence") as db:
             db.execute("INSERT OR REPLACE INTO cases VALUES (?, ?)", (model, json.dumps(case.as_dict())))
             if record is not None:
                 values = (model, case.trial.rollout, record.now.isoformat(), json.dumps(record.as_dict()))
@@ -123,39 +123,10 @@ class Book:
             StorageFailed: the file cannot be read.
         """
         query = "SELECT body FROM decisions WHERE model = ? ORDER BY id DESC LIMIT ?"
-        with self._open("reading") as db:
+        with self._db.open("reading") as db:
             rows = db.execute(query, (model, limit)).fetchall()
         return [Record.from_dict(json.loads(body)) for (body,) in rows]
 
     def close(self) -> None:
         """Close the file; what was written is on the disk already."""
-        with self._lock:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
-
-    @contextmanager
-    def _open(self, doing: str) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                if self._db is None:
-                    self._path.parent.mkdir(parents=True, exist_ok=True)
-                    self._db = _opened(self._path)
-                with self._db:
-                    yield self._db
-            except (sqlite3.Error, OSError) as error:
-                raise StorageFailed(
-                    f"the evidence {self._path} failed while {doing}: {error}",
-                    then="Free some space, or move the file away: rollouts under way then begin their evidence anew.",
-                ) from error
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=5, check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.executescript(_SCHEMA)
-    except BaseException:
-        db.close()
-        raise
-    return db
+        self._db.close()
