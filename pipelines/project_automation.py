@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 from typing import Any, Protocol
 
-from pipelines.values import Parameter
+from pipelines.project_tables import Key, Reader, nearest
 from pipelines.values.automation import Automation
-
-Key = tuple[str, ...]
 
 
 class Table(Protocol):
@@ -22,19 +18,6 @@ class Table(Protocol):
     after: list[str]
     test_parameters: dict[str, Any]
     tests: list[str]
-
-
-class Reader(Protocol):
-    """Collects what is wrong."""
-
-    def parameters(self, table: Mapping[str, Any], key: Key) -> dict[str, Parameter]:
-        """Values for a notebook."""
-
-    def inside(self, path: str, key: Key) -> Path | None:
-        """The absolute path, when it lies in the project."""
-
-    def wrong(self, key: Key, said: str) -> None:
-        """Note a mistake."""
 
 
 def automation(reader: Reader, read: Table, key: Key) -> Automation:
@@ -82,9 +65,8 @@ def check_order(reader: Reader, models: Mapping[str, Automation], key: Key) -> N
     for name, automation in models.items():
         for other in automation.after:
             if other not in models:
-                near = get_close_matches(other, [*models], n=1)
-                said = f" (did you mean {near[0]}?)" if near else ""
-                reader.wrong((*key, name, "after"), f" names {other!r}, which is no model of the project{said}")
+                said = f" names {other!r}, which is no model of the project{nearest(other, models)}"
+                reader.wrong((*key, name, "after"), said)
     try:
         TopologicalSorter({name: automation.after for name, automation in models.items()}).prepare()
     except CycleError as error:

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from pipelines.project_tables import Key, Reader, Table
 from pipelines.values.ci import CiSettings
 
-Key = tuple[str, ...]
-_T = TypeVar("_T", bound=BaseModel)
 _OWN = CiSettings()
 _LINE = r"[^\r\n]*\S[^\r\n]*"
 _COMMANDS = "a list of shell commands of one line each"
 Command = Annotated[str, Field(pattern=f"^{_LINE}$")]
 
 
-class Reader(Protocol):
-    """Collects what is wrong."""
-
-    problems: list[str]
-
-    def table(self, kind: type[_T], value: Any, key: Key) -> _T | None:
-        """The table as `kind`, or None after its mistakes have been noted."""
-
-
-class _Ci(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class _Ci(Table):
     install: Command = Field(_OWN.install, description="a shell command of one line")
     check: list[Command] = Field(list(_OWN.check), description=_COMMANDS)
     test: list[Command] = Field(list(_OWN.test), description=_COMMANDS)
