@@ -26,7 +26,7 @@ from statistics import median, quantiles
 import pipelines
 from benchmarks.machine import QUIET_PERCENT, busy_percent
 from benchmarks.material import ROOT
-from benchmarks.report import put
+from benchmarks.report import tell
 from pipelines.local.protocol import ADDRESS, PROTOCOL
 
 ROUNDS = 30
@@ -177,10 +177,7 @@ def main() -> int:
     busy = busy_percent()
     found = contenders()
     measure(found, options.rounds)
-    text = page(found, busy)
-    print(text)
-    if options.write_docs:
-        put(text, DOCS, MARKS)
+    tell(page(found, busy), DOCS, MARKS, is_kept=options.write_docs)
     return 0
 
 

@@ -18,7 +18,7 @@ from statistics import median
 from benchmarks.load import Sample, press, wrk_version
 from benchmarks.machine import QUIET_PERCENT, busy_percent
 from benchmarks.material import ROOT, prepare
-from benchmarks.report import put
+from benchmarks.report import tell
 from benchmarks.serving import WORK
 from benchmarks.visit import CONNECTIONS
 from pipelines.adapters.packaging.digest import bento_digest
@@ -125,10 +125,7 @@ def main() -> int:
             print(f"{busy:.0f} % of this machine is in use by others", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             ways = measure(Path(folder), 1 if options.quick else ROUNDS, 1.0 if options.quick else SECONDS)
-        text = page(ways)
-        print(text)
-        if options.write_docs:
-            put(text, DOCS, MARKS)
+        tell(page(ways), DOCS, MARKS, is_kept=options.write_docs)
     except TurnoutError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code

@@ -148,6 +148,17 @@ def write_json(results: Results, path: Path) -> None:
     replace(path, json.dumps(results.as_dict(), indent=1) + "\n")
 
 
+def tell(said: str, path: Path, marks: tuple[str, str], *, is_kept: bool) -> None:
+    """Print what was measured, and where it is to be kept, put it into its document as well.
+
+    Raises:
+        TurnoutError: as `put` says.
+    """
+    print(said)
+    if is_kept:
+        put(said, path, marks)
+
+
 def put(said: str, path: Path, marks: tuple[str, str]) -> None:
     """Put what was measured between its marks in a document.
 

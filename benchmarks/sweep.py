@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.machine import QUIET_PERCENT, busy_percent
 from benchmarks.material import ROOT
-from benchmarks.report import put
+from benchmarks.report import tell
 from benchmarks.warm_kernels import NOTEBOOK, SCRIPTS, project
 
 RUNS = 8
@@ -129,10 +129,7 @@ def main() -> int:
     busy = busy_percent()
     with project() as root:
         took = measure(root, options.runs, options.epochs)
-    text = page(took, options.runs, options.epochs, busy)
-    print(text)
-    if options.write_docs:
-        put(text, DOCS, MARKS)
+    tell(page(took, options.runs, options.epochs, busy), DOCS, MARKS, is_kept=options.write_docs)
     return 0
 
 

@@ -21,7 +21,7 @@ from statistics import median
 from benchmarks.environments import environment
 from benchmarks.machine import QUIET_PERCENT, busy_percent
 from benchmarks.material import ROOT
-from benchmarks.report import put
+from benchmarks.report import tell
 
 ROUNDS = 15
 DOCS = ROOT / "docs" / "caching.md"
@@ -111,10 +111,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         found = prepare(Path(folder), dvc)
         measure(Path(folder), found, options.rounds)
-    text = page(found, busy)
-    print(text)
-    if options.write_docs:
-        put(text, DOCS, MARKS)
+    tell(page(found, busy), DOCS, MARKS, is_kept=options.write_docs)
     return 0
 
 

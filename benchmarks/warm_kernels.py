@@ -24,7 +24,7 @@ from statistics import median
 
 from benchmarks.machine import QUIET_PERCENT, busy_percent
 from benchmarks.material import ROOT
-from benchmarks.report import put
+from benchmarks.report import tell
 
 ROUNDS = 5
 DOCS = ROOT / "docs" / "caching.md"
@@ -152,10 +152,7 @@ def main() -> int:
     with project() as root:
         found = contenders(root)
         measure(root, found, options.rounds)
-    text = page(found, busy)
-    print(text)
-    if options.write_docs:
-        put(text, DOCS, MARKS)
+    tell(page(found, busy), DOCS, MARKS, is_kept=options.write_docs)
     return 0
 
 

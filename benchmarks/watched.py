@@ -27,7 +27,7 @@ import psutil
 from benchmarks.load import SCRIPT, Sample, press, wrk_version
 from benchmarks.machine import QUIET_PERCENT, busy_percent
 from benchmarks.material import ROOT, Material, prepare
-from benchmarks.report import put
+from benchmarks.report import tell
 from benchmarks.server import Launch, Server, free_ports
 from benchmarks.serving import WORK
 from benchmarks.visit import CONNECTIONS, WARM_UP_SECONDS
@@ -187,10 +187,7 @@ def main() -> int:
             print(f"{busy:.0f} % of this machine is in use by others", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             found = measure(Path(folder), *((1, 1) if options.quick else (STARTS, ROUNDS)), SECONDS)
-        text = page(*found, busy)
-        print(text)
-        if options.write_docs:
-            put(text, DOCS, MARKS)
+        tell(page(*found, busy), DOCS, MARKS, is_kept=options.write_docs)
     except TurnoutError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code

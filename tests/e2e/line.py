@@ -20,6 +20,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+CREDIT = """[tool.turnout.models.credit]
+train = "notebooks/credit/train.ipynb"
+validate = "notebooks/credit/validate.ipynb"
+
+[tool.turnout.models.credit.gates]
+accuracy = { min = 0.6 }
+"""
+"""A model that trains in seconds, with the notebooks in `tests/notebooks/credit`."""
 TURNOUT = str(Path(sys.executable).with_name("turnout"))
 
 

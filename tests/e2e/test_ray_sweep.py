@@ -7,22 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.ray_nodes import two_nodes
-from tests.e2e.line import ROOT, make_project
+from tests.e2e.line import CREDIT, ROOT, make_project
 
 pytestmark = pytest.mark.long
-
-TABLES = """[tool.turnout.models.credit]
-train = "notebooks/credit/train.ipynb"
-validate = "notebooks/credit/validate.ipynb"
-
-[tool.turnout.models.credit.gates]
-accuracy = { min = 0.6 }
-"""
 
 
 def test_the_same_sweep_runs_on_a_cluster(tmp_path: Path) -> None:
     """Every run is a version, the best passes its gates, and the cluster is left as it was."""
-    project = make_project(tmp_path / "p", TABLES, credit=ROOT / "tests" / "notebooks" / "credit")
+    project = make_project(tmp_path / "p", CREDIT, credit=ROOT / "tests" / "notebooks" / "credit")
     words = ("sweep", "credit", "-p", "seed", "1,2", "--by", "accuracy", "--engine", "ray", "--json")
     with two_nodes() as address:
         swept = project.turnout(*words, RAY_ADDRESS=address, TURNOUT_WARM_KERNELS="0").document

@@ -14,23 +14,15 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.e2e.line import ROOT, ProjectFolder, make_project
+from tests.e2e.line import CREDIT, ROOT, ProjectFolder, make_project
 
 pytestmark = pytest.mark.long
-
-TABLES = """[tool.turnout.models.credit]
-train = "notebooks/credit/train.ipynb"
-validate = "notebooks/credit/validate.ipynb"
-
-[tool.turnout.models.credit.gates]
-accuracy = { min = 0.6 }
-"""
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectFolder:
     """A project that has shipped nothing yet."""
-    return make_project(tmp_path_factory.mktemp("watch"), TABLES, credit=ROOT / "tests" / "notebooks" / "credit")
+    return make_project(tmp_path_factory.mktemp("watch"), CREDIT, credit=ROOT / "tests" / "notebooks" / "credit")
 
 
 class Watching:
@@ -179,9 +171,9 @@ def test_a_killed_watch_leaves_nothing_at_work(project: ProjectFolder, how: sign
 
 def test_all_models_are_shipped_by_one_command(project: ProjectFolder) -> None:
     """Each in a process of its own, one behind the other where the project says so; then there is nothing to do."""
-    loans = TABLES.replace(".credit", ".loans") + "[tool.turnout.models.loans.parameters]\nregularisation = 2.0\n"
+    loans = CREDIT.replace(".credit", ".loans") + "[tool.turnout.models.loans.parameters]\nregularisation = 2.0\n"
     after = loans.replace("validate =", 'after = ["credit"]\nvalidate =')
-    (project.root / "pyproject.toml").write_text(TABLES + after, encoding="utf-8")
+    (project.root / "pyproject.toml").write_text(CREDIT + after, encoding="utf-8")
     done = project.turnout("ship", "--all", "--json", TURNOUT_WARM_KERNELS="0").document
     assert {name: each["status"] for name, each in done["models"].items()} == {"credit": "done", "loans": "done"}
     made = {name: each["package"]["bento"].partition(":")[0] for name, each in done["models"].items()}

@@ -10,16 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.line import ROOT, make_project
-
-CREDIT = """
-[tool.turnout.models.credit]
-train = "notebooks/credit/train.ipynb"
-validate = "notebooks/credit/validate.ipynb"
-
-[tool.turnout.models.credit.gates]
-accuracy = { min = 0.6 }
-"""
+from tests.e2e.line import CREDIT, ROOT, make_project
 
 
 @pytest.fixture(scope="module")
