@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.commands.group import FILE
 from pipelines.errors import BadInput
 
 if TYPE_CHECKING:
@@ -118,8 +117,10 @@ def _command(name: FunctionName, cell: str | None, app: Callable[[], App]) -> cl
         click.Option(["--show"], is_flag=True, help="With a cell: check it and show what would change."),
         click.Option(["--remove"], is_flag=True, help="Take the stored function away; the cell's text does not count."),
     ]
-    rows = click.Option(["--rows"], type=FILE, help="Example rows as clients send them, .json or .csv.")
-    hidden = click.Option(["--rows"], type=FILE, hidden=True)
+    rows = click.Option(
+        ["--rows"], type=click.Path(path_type=Path), help="Example rows as clients send them, .json or .csv."
+    )
+    hidden = click.Option(["--rows"], type=click.Path(path_type=Path), hidden=True)
     options.append(rows if name == "preprocess" else hidden)
     return click.Command(
         name,

@@ -106,6 +106,8 @@ class Making(AppBase):
         # The second of two that ship the same model finds what the first has made.
         turn = self.notes.holding(f"ship/{model}", f"another ship of {model}", self._reporter.step)
         with reporting.on(self.project, model, self.ports, self._start) as (ports, note):
+            # The turn's file is named for it.
+            self.project.model(model)
             with turn:
                 shipped = ship(self.project, model, parameters, ports, self._reporter, force=force, note=note)
             note(shipped)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from pipelines.commands.group import FILE, PARAMETER, SESSION, SHARE, Session, main_group, share_words
+from pipelines.commands.group import PARAMETER, SESSION, SHARE, Session, main_group, share_words
 from pipelines.errors import BadInput
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     metavar="NAME VALUES",
     help="A parameter of the notebook and its values: 4,8; with --random also a range: 0.001..0.1:log.",
 )
-@click.option("--from", "source", type=FILE, help="Runs from a file: .csv, or .json.")
+@click.option("--from", "source", type=click.Path(path_type=Path), help="Runs from a file: .csv, or .json.")
 @click.option("--random", "count", type=int, metavar="N", help="Draw so many combinations.")
 @click.option("--seed", type=int, default=0, show_default=True, help="For --random: the same seed, the same runs.")
 @click.option("--by", default="", metavar="METRIC", help="What the best is chosen by; the first gate's, unless given.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,19 +43,6 @@ class Ref(click.ParamType[VersionSpec]):
         return value if isinstance(value, VersionSpec) else VersionSpec.parse(str(value))
 
 
-class FileName(click.Path):
-    """A file, as a `Path`; it need not be there."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse what the system takes for no name at all, where click would end with a ValueError."""
-        if "\0" in str(value):
-            self.fail(f"{str(value)!r} is no file's name: no name has a NUL in it", param, ctx)
-        return super().convert(value, param, ctx)
-
-
 class Verb(click.Command):
     """A command that returns a view; each has `--json`."""
 
@@ -85,7 +71,6 @@ class Verbs(click.Group):
 
 
 REF = Ref()
-FILE = FileName()
 PARAMETER = click.option(
     "-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebook."
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.commands.group import FILE, REF, SESSION, Session, main_group
+from pipelines.commands.group import REF, SESSION, Session, main_group
 from pipelines.errors import BadInput
 from pipelines.values import VersionSpec
 
@@ -62,7 +62,7 @@ def drift(session: Session, model: str) -> View:
 
 @main_group.command()
 @click.argument("model")
-@click.argument("file", type=FILE, required=False)
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @SESSION
 def labels(session: Session, model: str, file: Path | None) -> View:
     """Show how well a model's versions have answered, by the truth that came later.

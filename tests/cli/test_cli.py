@@ -206,6 +206,15 @@ def test_the_second_of_two_that_ship_a_model_takes_what_the_first_made(tmp_path:
     assert [version.ref.number for version in world.ports.registry.versions("digits")] == [1]
 
 
+@pytest.mark.parametrize("name", ["digist", "../../above/digits"])
+def test_a_model_that_is_none_takes_no_turn(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """The lock of a shipment is named for its model: a wrong name leaves no file, neither here nor elsewhere."""
+    before = set(folder.parent.rglob("*"))
+    assert run(["ship", name]) == 2
+    assert f"no model '{name}'" in capsys.readouterr().err
+    assert set(folder.parent.rglob("*")) == before
+
+
 def test_ship_and_serve_shows_the_shipment_before_it_serves(tmp_path: Path) -> None:
     """`--serve` blocks until Ctrl-C, so the report must be shown first; the served version is the shipped one."""
     world = World(tmp_path)
