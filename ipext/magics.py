@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ipext.cells import Cells
-from ipext.words import split
+from ipext.words import split, typed
 from pipelines.app import App
 from pipelines.cli import Session, as_turnout, main_group
 from pipelines.errors import BadInput, Refused, TurnoutError
@@ -228,7 +228,7 @@ class Magics:
         return find_project(self.start)
 
     def _words(self, line: str, local_ns: Mapping[str, Any] | None) -> list[str]:
-        return split(line, {**self._shell.user_ns, **(local_ns or {})})
+        return typed(split(line, {**self._shell.user_ns, **(local_ns or {})}))
 
 
 def commands() -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ipext.words import typed
 from pipelines.errors import BadInput
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _run(name: FunctionName, line: str, cell: str | None, app: Callable[[], App]
         TurnoutError: a notebook shows it as one line, and nothing was stored.
     """
     try:
-        words = shlex.split(line)
+        words = typed(shlex.split(line))
     except ValueError as error:
         raise BadInput(f"cannot read {line!r}: {error}") from None
     try:

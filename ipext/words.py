@@ -8,8 +8,9 @@ are `$`, `{` and `}`; a backslash takes the next character as it is.
 from __future__ import annotations
 
 import ast
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.errors import BadInput
@@ -28,6 +29,22 @@ def split(line: str, values: Mapping[str, Any]) -> list[str]:
         BadInput: a quotation or a brace is not closed, or a name or an expression has no value.
     """
     return _Reader(line, values).words()
+
+
+def typed(words: Sequence[str]) -> list[str]:
+    """The words, each of which could be typed in a terminal too.
+
+    Raises:
+        BadInput: one holds what the system passes to no command: a NUL, or half of a character.
+    """
+    for word in words:
+        try:
+            is_typed = b"\0" not in os.fsencode(word)
+        except UnicodeEncodeError:
+            is_typed = False
+        if not is_typed:
+            raise BadInput(f"{word!r} holds what no command can be given", instead="a word is of whole characters")
+    return list(words)
 
 
 class _Reader:

@@ -268,8 +268,11 @@ def test_the_stop_button_is_one_line(shell: InteractiveShell, fakes: Fakes, monk
         ("%turnout project a b", "one"),
         ("%turnout project /nowhere-at-all", "nowhere-at-all"),
         ("%train digits --background --unheard-of", "No such option"),
-        ("%labels digits \0.csv", "no file's name"),
-        ("%sweep digits --from \0.csv", "no file's name"),
+        ("%labels digits \0.csv", "no command can be given"),
+        ("%watch \0 --once", "no command can be given"),
+        ("%ship \ud800", "no command can be given"),
+        ("%turnout project \0", "no command can be given"),
+        ("%ship ../../above", "no model '../../above'"),
     ],
 )
 def test_a_wrong_line_is_told(shell: InteractiveShell, cell: str, says: str) -> None:

@@ -125,7 +125,7 @@ def test_the_line_shows_and_removes(shell: InteractiveShell, world: World) -> No
         ("digits --quick", HALF, BadInput, "--quick"),
         ("digits 'x", HALF, BadInput, "cannot read"),
         ("digits --rows lost.json", HALF, BadServiceCode, "there is no file"),
-        ('digits --rows "\0.json"', HALF, BadInput, "no file's name"),
+        ('digits --rows "\0.json"', HALF, BadInput, "no command can be given"),
         ("digits --remove --show", HALF, BadInput, "--remove goes alone"),
     ],
 )
