@@ -14,8 +14,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,15 @@ class Done:
 
 @dataclass(frozen=True)
 class ProjectFolder:
-    """A project on disk."""
+    """A project on disk.
+
+    Args:
+        root: Its folder.
+        environment: Variables for its commands.
+    """
 
     root: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> Path:
@@ -61,7 +67,7 @@ class ProjectFolder:
         return subprocess.Popen(
             [TURNOUT, *arguments],
             cwd=self.root,
-            env={**os.environ, **environment},
+            env={**os.environ, **self.environment, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -80,6 +86,14 @@ class ProjectFolder:
     def json(self, *arguments: str, code: int | None = 0) -> Any:
         """The JSON document of a command."""
         return self.turnout(*arguments, "--json", code=code).document
+
+    @contextlib.contextmanager
+    def warm(self) -> Iterator[ProjectFolder]:
+        """The project with warm kernels, as they are unless switched off; what they come from is ended afterwards."""
+        try:
+            yield replace(self, environment={**self.environment, "TURNOUT_WARM_KERNELS": "1"})
+        finally:
+            self.turnout("down")
 
     @contextlib.contextmanager
     def serving(self, ref: str) -> Iterator[str]:

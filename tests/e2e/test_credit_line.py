@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,14 +35,14 @@ start_seconds = 60
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectFolder:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectFolder]:
     """A project that two people train in at once, before anything else was ever run in it."""
-    folder = make_project(tmp_path_factory.mktemp("credit"), CREDIT, credit=NOTEBOOKS / "credit")
-    both = [folder.start("train", "credit", "--json") for _ in range(2)]
-    ended = [process.communicate(timeout=500) for process in both]
-    assert [process.returncode for process in both] == [0, 0], ended
-    assert {json.loads(out)["version"] for out, _ in ended} == {1, 2}
-    return folder
+    with make_project(tmp_path_factory.mktemp("credit"), CREDIT, credit=NOTEBOOKS / "credit").warm() as folder:
+        both = [folder.start("train", "credit", "--json") for _ in range(2)]
+        ended = [process.communicate(timeout=500) for process in both]
+        assert [process.returncode for process in both] == [0, 0], ended
+        assert {json.loads(out)["version"] for out, _ in ended} == {1, 2}
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -224,8 +223,8 @@ def test_a_bento_with_a_changed_function_is_refused(project: ProjectFolder) -> N
 def test_prune_spares_what_is_in_use(project: ProjectFolder, packaged: dict[str, Any]) -> None:
     """Neither the champion nor the newest goes, whatever `--keep` says; without a person it asks for --yes."""
     assert packaged["ref"] == "credit@1"
-    project.turnout("train", "credit")
-    project.turnout("train", "credit")
+    both = [project.start("train", "credit") for _ in range(2)]
+    assert [process.communicate(timeout=500) and process.returncode for process in both] == [0, 0]
     would = project.json("prune", "credit", "--keep", "0", "--dry-run")
     assert would["dry_run"] is True
     assert "credit@1" not in would["removed"]
@@ -264,19 +263,20 @@ def test_a_wrong_call_says_what_and_changes_nothing(project: ProjectFolder) -> N
     assert project.json("versions", "credit") == before
 
 
-def test_a_failed_gate_stops_the_line(tmp_path: Path) -> None:
+def test_a_failed_gate_stops_the_line(project: ProjectFolder) -> None:
     """A version below a threshold ends `validate` with 1 and is not packaged, unless forced with a reason."""
-    tables = CREDIT.replace("min = 0.6", "min = 0.999")
-    folder = make_project(tmp_path, tables, credit=NOTEBOOKS / "credit")
-    shipped = folder.json("ship", "credit", code=1)
+    (project.root / "pyproject.toml").write_text(CREDIT.replace("min = 0.6", "min = 0.999"), encoding="utf-8")
+    shipped = project.json("ship", "credit", "-p", "seed", "11", code=1)
     assert [step["outcome"] for step in shipped["steps"]] == ["done", "failed"]
-    done = folder.turnout("validate", "credit@1", code=1)
+    ref = shipped["ref"]
+    done = project.turnout("validate", ref, code=1)
     assert "FAIL" in done.out
     assert "0.999" in done.out
-    refused = folder.turnout("package", "credit@1", code=1)
+    refused = project.turnout("package", ref, code=1)
     assert "accuracy" in refused.err
     assert "--force" in refused.err
-    folder.turnout("package", "credit@1", "--force", code=2)
-    forced = folder.json("package", "credit@1", "--force", "--reason", "a trial")
+    project.turnout("package", ref, "--force", code=2)
+    forced = project.json("package", ref, "--force", "--reason", "a trial")
     assert forced["forced"] == "a trial"
-    assert folder.json("versions", "credit")["versions"][0]["package"]["forced"] == "a trial"
+    newest = project.json("versions", "credit")["versions"][0]
+    assert (newest["ref"], newest["package"]["forced"]) == (ref, "a trial")

@@ -21,15 +21,14 @@ pytestmark = pytest.mark.tensorflow
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectFolder:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectFolder]:
     """Turnout's own project file and notebooks, in a fresh folder, after all commands of the README but the last."""
-    root = tmp_path_factory.mktemp("digits project")
-    folder = make_project(
-        root, (ROOT / "pyproject.toml").read_text(encoding="utf-8"), digits=ROOT / "notebooks" / "digits"
-    )
-    for command in readme_commands(__file__)[:-1]:
-        folder.turnout(*command)
-    return folder
+    tables = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    made = make_project(tmp_path_factory.mktemp("digits project"), tables, digits=ROOT / "notebooks" / "digits")
+    with made.warm() as folder:
+        for command in readme_commands(__file__)[:-1]:
+            folder.turnout(*command)
+        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,7 @@ def test_a_models_notebooks_and_files_are_tested(project: ProjectFolder) -> None
     project.turnout("down")
 
 
+@pytest.mark.long
 def test_a_failed_cell_is_named(project: ProjectFolder) -> None:
     """Exit code 1, the cell and its error in a line; the next notebook is not run, the page is there all the same."""
     notebook = project.root / "notebooks" / "credit" / "train.ipynb"
