@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from pipelines.adapters.papermill_runner import PapermillRunner
 from pipelines.errors import (
     BadParameter,
     BadProject,
@@ -27,93 +21,20 @@ from pipelines.errors import (
     NotebookTimeout,
     StorageFailed,
 )
-from pipelines.ports import CellProgress, NotebookJob, NotebookRunner
+from pipelines.ports import CellProgress, NotebookJob
 from pipelines.values import Parameter
-from tests.adapters.nurseries import end_nurseries, kernels, ordinary_kernels, warm_kernels
-from tests.fakes import FakeNotebook, FakeRegistry, FakeRunner
-
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-DEFAULTS: Mapping[str, Parameter] = {
-    "count": 3,
-    "rate": 0.5,
-    "name": "plain",
-    "is_fast": True,
-    "offset": -1,
-    "limit": 10,
-}
-FAILURES: Mapping[str, type[NotebookFailed]] = {
-    "raises.ipynb": NotebookRaised,
-    "never_ends.ipynb": NotebookTimeout,
-    "kills_kernel.ipynb": KernelDied,
-    "leaves_early.ipynb": NotebookRaised,
-}
-
-
-@dataclass
-class World:
-    """A project folder with the test notebooks, and a runner.
-
-    Args:
-        root: The folder.
-        runner: The runner.
-        seen: The progress it reported.
-        is_ordinary: Whether the kernel may be an ordinary one where a warm one was asked for.
-    """
-
-    root: Path
-    runner: NotebookRunner
-    seen: list[CellProgress] = field(default_factory=list)
-    is_ordinary: bool = False
-
-    @property
-    def output(self) -> Path:
-        """Where executed notebooks go."""
-        return self.root / ".turnout" / "runs" / "out.ipynb"
-
-    def job(self, name: str, parameters: Mapping[str, Parameter] | None = None, **facts: Any) -> NotebookJob:
-        """A job for one of the test notebooks."""
-        facts.setdefault("cell_timeout_seconds", 2.0 if name == "never_ends.ipynb" else 60.0)
-        return NotebookJob(self.root / "nb" / name, self.output, self.root, parameters or {}, **facts)
-
-    def run(self, name: str, parameters: Mapping[str, Parameter] | None = None, **facts: Any) -> float:
-        """Run it."""
-        return self.runner.run(self.job(name, parameters, **facts), self.seen.append)
-
-    def executed(self) -> dict[str, Any]:
-        """The executed notebook."""
-        return dict(json.loads(self.output.read_text(encoding="utf-8")))
-
-    def outputs(self) -> list[dict[str, Any]]:
-        """All outputs in it."""
-        return [output for cell in self.executed()["cells"] for output in cell.get("outputs", [])]
-
-    def left(self) -> list[str]:
-        """What lies beside the executed notebook."""
-        return sorted(path.name for path in self.output.parent.iterdir()) if self.output.parent.exists() else []
-
-
-def copied(tmp_path: Path) -> Path:
-    """A folder whose `nb` holds all test notebooks."""
-    for kind in ("bad", "odd"):
-        shutil.copytree(NOTEBOOKS / kind, tmp_path / "nb", dirs_exist_ok=True)
-    return tmp_path
-
-
-def papermill(tmp_path: Path) -> World:
-    """The real runner."""
-    return World(copied(tmp_path), PapermillRunner())
-
-
-def warm(tmp_path: Path) -> World:
-    """The real runner with warm kernels."""
-    return World(copied(tmp_path), PapermillRunner(warm_kernels(tmp_path)))
-
-
-def fake(tmp_path: Path) -> World:
-    """The fake, scripted to do what the test notebooks do."""
-    notebooks = {name: FakeNotebook(cells=("a", "b"), failure=kind("as scripted")) for name, kind in FAILURES.items()}
-    notebooks["parameters.ipynb"] = FakeNotebook({**DEFAULTS, "nothing": None, "several": None}, cells=("Show",))
-    return World(copied(tmp_path), FakeRunner(FakeRegistry(tmp_path / "registry"), notebooks))
+from tests.adapters.nurseries import end_nurseries, kernels, ordinary_kernels
+from tests.adapters.runner_world import (
+    DEFAULTS,
+    FAILURES,
+    World,
+    fake,
+    has_ended,
+    is_kernel,
+    papermill,
+    warm,
+    write_notebook,
+)
 
 
 @pytest.fixture(params=[papermill, warm, fake], ids=lambda make: make.__name__)
@@ -140,22 +61,6 @@ def nurseries() -> Iterator[None]:
     """The processes that warm kernels are forked from end with the tests."""
     yield
     end_nurseries()
-
-
-def is_kernel(process: psutil.Process) -> bool:
-    """Whether it is a living kernel."""
-    try:
-        return "ipykernel_launcher" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def has_ended(pid: int) -> bool:
-    """Whether the process no longer runs."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def test_defaults_are_what_the_tagged_cell_declares(world: World) -> None:
@@ -349,62 +254,6 @@ def test_progress_is_told_where_the_caller_is(real: World) -> None:
         real.runner.run(real.job("never_ends.ipynb", cell_timeout_seconds=600), broken)
 
 
-PLAIN = """
-import sys
-from pathlib import Path
-from pipelines.adapters.papermill_runner import PapermillRunner
-from pipelines.ports import NotebookJob
-
-root = Path(sys.argv[1])
-PapermillRunner().run(NotebookJob(root / "nb/parameters.ipynb", root / "out.ipynb", root), lambda progress: None)
-"""
-
-
-def test_a_long_path_for_temporary_files_does_no_harm(tmp_path: Path) -> None:
-    """A Unix socket's path ends at about 100 bytes: where TMPDIR is longer, the kernel is still reached."""
-    root, far = copied(tmp_path), tmp_path / ("long" * 25)
-    far.mkdir()
-    command, environment = [sys.executable, "-c", PLAIN, str(root)], {**os.environ, "TMPDIR": str(far)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert (root / "out.ipynb").exists()
-
-
-INTERRUPTIBLE = """
-import sys
-from pathlib import Path
-import psutil
-from pipelines.adapters.papermill_runner import PapermillRunner
-from pipelines.errors import Interrupted
-from pipelines.ports import NotebookJob
-
-def begun(progress):
-    print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
-
-root = Path(sys.argv[1])
-try:
-    PapermillRunner().run(NotebookJob(root / "nb/never_ends.ipynb", root / "out.ipynb", root), begun)
-except Interrupted as interrupted:
-    print(interrupted)
-"""
-
-
-def test_ctrl_c_stops_the_kernel(tmp_path: Path) -> None:
-    """SIGINT ends the run with Interrupted; the kernel and its children are gone, and the output is kept."""
-    root = copied(tmp_path)
-    command = [sys.executable, "-c", INTERRUPTIBLE, str(root)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        kernels = [int(pid) for pid in process.stdout.readline().split()]
-        process.send_signal(signal.SIGINT)
-        said, errors = process.communicate(timeout=60)
-    assert kernels
-    assert all(has_ended(pid) for pid in kernels)
-    assert said.strip() == "never_ends.ipynb was interrupted in cell 1 (Wait for ever); its kernel has been stopped."
-    assert errors == ""
-    assert json.loads((root / "out.ipynb").read_text())["nbformat"] == 4
-
-
 def test_an_output_that_cannot_be_written_is_known_before_the_work(real: World) -> None:
     """A file where the folder should be: nothing is run that could not be kept."""
     (real.root / ".turnout").write_text("in the way")
@@ -422,38 +271,6 @@ def test_a_reader_never_sees_half_an_output(real: World) -> None:
     real.run("parameters.ipynb")
     assert reader.read_text() == "the earlier one"
     assert real.executed()["nbformat"] == 4
-
-
-FULL_DISK = """
-import resource, signal, sys
-from pathlib import Path
-from pipelines.adapters.papermill_runner import PapermillRunner
-from pipelines.errors import StorageFailed
-from pipelines.ports import NotebookJob
-
-root = Path(sys.argv[1])
-
-def begun(progress):
-    # From the first cell on this process cannot write more than a few bytes into any file.
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-
-try:
-    PapermillRunner().run(NotebookJob(root / "nb/parameters.ipynb", root / "runs/out.ipynb", root), begun)
-except StorageFailed as failed:
-    print(failed)
-"""
-
-
-def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
-    """When the output cannot be written at the end, the error says so and no part of it is left."""
-    root = copied(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(root)], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert "keeping the executed notebook" in done.stdout
-    assert done.stderr == ""
-    assert list((root / "runs").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -498,13 +315,3 @@ def test_a_kernel_that_cannot_start_says_why(real: World) -> None:
     (broken / "ipykernel_launcher.py").write_text("raise SystemExit('no kernel today')")
     with pytest.raises(KernelDied, match="ended in its start; its last words: no kernel today"):
         real.run("parameters.ipynb", environment={"PYTHONPATH": str(broken)})
-
-
-def write_notebook(path: Path, sources: list[str]) -> None:
-    """A notebook of code cells."""
-    cells: list[dict[str, Any]] = [
-        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "source": text, "outputs": [], "execution_count": None}
-        for n, text in enumerate(sources)
-    ]
-    whole = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    path.write_text(json.dumps(whole), encoding="utf-8")

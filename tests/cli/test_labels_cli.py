@@ -10,7 +10,7 @@ import pytest
 from pipelines.errors import BadInput, NoSuchModel
 from pipelines.local.captures.folder import CaptureFolder
 from pipelines.values import CaptureSettings
-from tests.cli.test_deploy_cli import Line
+from tests.cli.line import Line
 
 
 @pytest.fixture

@@ -3,164 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pipelines.errors import BadProject, Busy, Interrupted, NoSuchModel, NotebookRaised, StorageFailed
+from pipelines.errors import NotebookRaised
 from pipelines.stages.look import look, places
-from pipelines.stages.triggers import CIRCLES, LOUD_SECONDS, QUIET_SECONDS, TICK_SECONDS, Asked, Means, Watch
-from pipelines.values import ModelConfig, Project, Threshold
+from pipelines.stages.triggers import CIRCLES, LOUD_SECONDS, QUIET_SECONDS
+from pipelines.values import Threshold
 from pipelines.values.automation import Automation
 from pipelines.values.gates import Gates
-from pipelines.values.watching import Event, Kind, Note
-from pipelines.views import View
-from pipelines.views.blocks import Block
-from tests.fakes import FakeChanges, FakeClock, FakeCrew, FakeDigests, FakeNotes, fake_ports
-
-
-def nothing(said: object) -> None:
-    """Is done."""
-
-
-@dataclass(frozen=True)
-class Said(View):
-    """What a shipment prints."""
-
-    is_good: bool = True
-
-    @property
-    def ok(self) -> bool:
-        """As given."""
-        return self.is_good
-
-    def blocks(self) -> Sequence[Block]:
-        """Nothing."""
-        return []
-
-    def document(self) -> Mapping[str, Any]:
-        """A version and a step."""
-        outcome = "done" if self.is_good else "failed"
-        return {"ref": "digits@1", "steps": [{"stage": "validate", "outcome": outcome, "reason": "accuracy FAIL"}]}
-
-
-@dataclass
-class Yard:
-    """A project of models, watched in a world where time passes by turns of the watch alone.
-
-    Args:
-        folder: A temporary folder.
-        after: What each model comes after.
-        schedule: Of every model.
-        most: How many shipments at once.
-    """
-
-    folder: Path
-    after: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"digits": ()})
-    schedule: str = ""
-    most: int = 2
-
-    def __post_init__(self) -> None:
-        self.digests = FakeDigests()
-        self.clock = FakeClock()
-        self.ports = fake_ports(self.folder, {}, digests=self.digests, clock=self.clock)
-        self.notes, self.changes = FakeNotes(), FakeChanges()
-        self.champions: dict[str, str] = {}
-        self.events: list[Event] = []
-        self.seconds = 0.0
-        self.during: Callable[[str], object] = nothing
-        self.outcomes: dict[str, bool | Exception] = {}
-        self.broken: BadProject | None = None
-        self.models = {name: self._model(name, after) for name, after in self.after.items()}
-        self.crew = FakeCrew(self._ship, self.most)
-
-    def watch(self, **asked: Any) -> Watch:
-        """Begin to watch, as another process would."""
-        self.crew = FakeCrew(self._ship, self.most)
-        means = Means(
-            self.project,
-            lambda names: {name: self.champions[name] for name in names if name in self.champions},
-            self.ports,
-            self.crew,
-            self.notes,
-            self.changes,
-            lambda: self.seconds,
-        )
-        return Watch(Asked(**asked), means, self.events.append, nothing)
-
-    def project(self) -> Project:
-        """The project as it is now."""
-        if self.broken is not None:
-            raise self.broken
-        return Project(self.folder, models=dict(self.models), timezone="UTC")
-
-    def run(self, seconds: float = 10.0, *, restarted: Callable[[], None] = lambda: None, **asked: Any) -> list[str]:
-        """Watch for so long, then press Ctrl-C; the models that were shipped, in order.
-
-        Args:
-            seconds: How long.
-            restarted: Called at each turn.
-            asked: What is asked for.
-        """
-        end = self.seconds + seconds
-
-        def turn() -> None:
-            # No time passes while something is shipped.
-            for thread in list(watch._under_way.values()):
-                thread.join(20)
-            self.seconds += TICK_SECONDS
-            restarted()
-            if self.seconds >= end:
-                raise KeyboardInterrupt
-
-        self.changes.turn = turn
-        watch = self.watch(**asked)
-        watch.run()
-        return self.shipped()
-
-    def shipped(self) -> list[str]:
-        """The models that were shipped since the watch began."""
-        return [words[-1] for words in self.crew.asked]
-
-    def change(self, name: str, content: str = "changed", *, told: bool = True) -> None:
-        """Change a notebook or another file."""
-        self.digests.contents[name] = content
-        if told:
-            self.changes.touch()
-
-    def said(self, kind: Kind) -> list[str]:
-        """What was told of one kind."""
-        return [event.says for event in self.events if event.kind is kind]
-
-    def at(self, second: float, do: Callable[[], None]) -> Callable[[], None]:
-        """Something to be done once, at the first turn after that second from now."""
-        when, done = self.seconds + second, threading.Event()
-
-        def turn() -> None:
-            if self.seconds >= when and not done.is_set():
-                done.set()
-                do()
-
-        return turn
-
-    def _model(self, name: str, after: tuple[str, ...]) -> ModelConfig:
-        home = self.folder / name
-        home.mkdir(exist_ok=True)
-        automation = Automation(self.schedule, after)
-        inputs = (self.folder / "data" / f"{name}.csv",)
-        return ModelConfig(
-            name, home / f"{name}-train.ipynb", home / f"{name}-validate.ipynb", inputs=inputs, automation=automation
-        )
-
-    def _ship(self, words: Sequence[str]) -> View:
-        self.during(words[-1])
-        outcome = self.outcomes.get(words[-1], True)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return Said(outcome)
+from pipelines.values.watching import Kind
+from tests.stages.yard import Yard, nothing
 
 
 def test_what_was_never_watched_is_shipped_once(tmp_path: Path) -> None:
@@ -380,109 +235,6 @@ def test_a_scheduled_shipment_that_failed_waits_for_the_next_time(tmp_path: Path
     assert yard.run(600) == ["digits"]
 
 
-def test_ctrl_c_ends_a_shipment_in_order_and_it_is_made_up_for(tmp_path: Path) -> None:
-    """The crew is told to stop, the watch ends when it has; the next watch ships it."""
-    yard = Yard(tmp_path)
-    begun = threading.Event()
-
-    def during(model: str) -> None:
-        del model
-        begun.set()
-        while not yard.crew._is_stopped:
-            threading.Event().wait(0.01)
-        raise Interrupted("it was stopped")
-
-    yard.during = during
-
-    def turn() -> None:
-        if begun.is_set():
-            raise KeyboardInterrupt
-
-    yard.during, yard.changes.turn = during, turn
-    yard.watch().run()
-    assert yard.crew._under_way == 0
-    assert yard.notes.held == set()
-    assert yard.said(Kind.FAILED) == []
-    yard.during = nothing
-    assert yard.run() == ["digits"]
-
-
-def test_a_shipment_that_ended_with_the_watch_is_not_repeated(tmp_path: Path) -> None:
-    """Its outcome came between Ctrl-C and the end."""
-    yard = Yard(tmp_path)
-    begun = threading.Event()
-
-    def during(model: str) -> None:
-        del model
-        begun.set()
-        while not yard.crew._is_stopped:
-            threading.Event().wait(0.01)
-
-    def turn() -> None:
-        if begun.is_set():
-            raise KeyboardInterrupt
-
-    yard.during, yard.changes.turn = during, turn
-    yard.watch().run()
-    assert yard.shipped() == ["digits"]
-    yard.during = nothing
-    assert yard.run() == []
-
-
-def test_what_is_told_is_written_down_already(tmp_path: Path) -> None:
-    """Whoever hears of the end of a shipment and presses Ctrl-C right then, does not have it repeated."""
-    yard = Yard(tmp_path)
-
-    class Impatient(list[Event]):
-        def append(self, event: Event) -> None:
-            """Keep it, and press Ctrl-C at the end of a shipment."""
-            super().append(event)
-            if event.kind is Kind.DONE:
-                raise KeyboardInterrupt
-
-    yard.events = Impatient()
-    assert yard.run() == ["digits"]
-    yard.events = []
-    assert yard.run() == []
-
-
-def test_a_broken_project_file_is_told_once_and_ships_nothing(tmp_path: Path) -> None:
-    """Perhaps it is being written: what changed meanwhile is shipped when it is whole again."""
-    yard = Yard(tmp_path)
-    yard.run()
-
-    def wreck() -> None:
-        yard.broken = BadProject("pyproject.toml: half a line")
-        yard.change("digits.csv")
-
-    steps = [yard.at(10, wreck), yard.at(200, lambda: setattr(yard, "broken", None))]
-
-    def turn() -> None:
-        for step in steps:
-            step()
-
-    assert yard.run(190, restarted=turn) == []
-    assert yard.said(Kind.TROUBLE) == ["pyproject.toml: half a line."]
-    yard.broken = None
-    assert yard.run(100, restarted=turn) == ["digits"]
-
-
-def test_what_cannot_be_looked_at_stops_no_other(tmp_path: Path) -> None:
-    """Data that is gone: told once, and the other model is shipped."""
-    yard = Yard(tmp_path, {"digits": (), "scores": ()})
-
-    class Missing(FakeDigests):
-        def depends(self, sources: Any) -> Any:
-            """The data of one model is gone."""
-            if sources.notebook.name.startswith("digits"):
-                raise BadProject("data/digits.csv cannot be read")
-            return FakeDigests.depends(self, sources)
-
-    yard.ports = replace(yard.ports, digests=Missing())
-    assert yard.run(600) == ["scores"]
-    assert yard.said(Kind.TROUBLE) == ["data/digits.csv cannot be read."]
-
-
 def test_models_come_and_go_with_the_project_file(tmp_path: Path) -> None:
     """A new one is watched, one that went is let go, and may come back; nothing ends the watch."""
     yard = Yard(tmp_path, {"digits": (), "scores": ()})
@@ -502,22 +254,6 @@ def test_models_come_and_go_with_the_project_file(tmp_path: Path) -> None:
 
     assert yard.run(400, restarted=turn, every=10.0) == ["scores", "scores"]
     assert yard.said(Kind.TROUBLE) == []
-
-
-def test_a_model_is_watched_by_one(tmp_path: Path) -> None:
-    """The second watch is told so; another model is free."""
-    yard = Yard(tmp_path, {"digits": (), "scores": ()})
-    with yard.notes.holding("watch/digits", "x"):
-        with pytest.raises(Busy):
-            yard.run()
-        assert yard.run(models=("scores",)) == ["scores"]
-    assert yard.notes.held == set()
-
-
-def test_an_unknown_model_is_a_mistake(tmp_path: Path) -> None:
-    """Told before anything is watched."""
-    with pytest.raises(NoSuchModel):
-        Yard(tmp_path).watch(models=("digit",))
 
 
 def test_once_ships_what_is_due_and_ends(tmp_path: Path) -> None:
@@ -556,39 +292,6 @@ def test_memory_bounds_what_runs_at_once(tmp_path: Path) -> None:
     yard.crew.available_mb = 1000.0
     assert watch.run() is True
     assert yard.crew.at_once == 1
-
-
-def test_notes_that_cannot_be_written_are_told(tmp_path: Path) -> None:
-    """A full disk: nothing is shipped twice by this watch, and it goes on."""
-    yard = Yard(tmp_path)
-
-    class Full(FakeNotes):
-        def write(self, name: str, note: Mapping[str, Any]) -> None:
-            """No space."""
-            del name, note
-            raise StorageFailed("no space left for .turnout/watch")
-
-    yard.notes = Full()
-    assert yard.run(600) == ["digits"]
-    assert yard.said(Kind.TROUBLE) == ["no space left for .turnout/watch."]
-
-
-def test_trouble_with_the_watcher_is_told_once(tmp_path: Path) -> None:
-    """The system's limit, say: changes are then found by looking."""
-    yard = Yard(tmp_path)
-    yard.changes.trouble = "OSError: too many files"
-    yard.run(300)
-    (said,) = yard.said(Kind.TROUBLE)
-    assert "OSError: too many files" in said
-    assert "60 s" in said
-
-
-def test_a_note_that_cannot_be_read_is_none() -> None:
-    """What a later release wrote, or a hand: as if it had never been watched."""
-    for wrong in (None, {"key": 1, "parts": 3}, {"settled": "yesterday"}, {"parts": {"cells": 1}}):
-        assert Note.from_dict(wrong).key in ("", "1")
-    kept = Note("abc", is_shipped=False)
-    assert Note.from_dict(kept.as_dict()) == kept
 
 
 def test_places_cover_all_that_counts(tmp_path: Path) -> None:

@@ -131,6 +131,14 @@ def risk(table: pd.DataFrame) -> Any:
     return np.where(table.age + table.amount / 50 + noise > 70, "good", "bad")
 
 
+def cancer() -> tuple[pd.DataFrame, Any]:
+    """569 rows of 30 decimals, two classes."""
+    from sklearn import datasets
+
+    data = datasets.load_breast_cancer(as_frame=True)
+    return data.data, data.target.to_numpy()
+
+
 def pipeline(estimator: Any) -> Any:
     """An estimator behind the usual preparation of mixed columns."""
     from sklearn.compose import ColumnTransformer
