@@ -1,4 +1,4 @@
-"""The project file: what it gives, and how each mistake in it is told."""
+"""The project file: what it gives, and how the project is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of every kind that is logged: exported to ONNX and proved equal on real rows, or native with a reason."""
+"""Models of every kind that is logged: exported to ONNX and proved equal on real rows."""
 
 from __future__ import annotations
 
