@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pipelines.stages.doctor import Checkup
     from pipelines.stages.init import Seeds
     from pipelines.stages.notebook_tests import Bench
-    from pipelines.values import Project, Rollout
+    from pipelines.values import Deployment, Project, Rollout
     from pipelines.values.labels import Label
     from pipelines.values.testing import ModelTested
 
@@ -151,6 +151,13 @@ def local_control(root: Path, state: Path, registry: Callable[[], Registry]) -> 
     from pipelines.local.client import DaemonClient
 
     return Control(DaemonClient(root, state), local_catalogue(state), registry)
+
+
+def local_recorded(state: Path) -> list[Deployment]:
+    """What is recorded of each model; no daemon is asked or started."""
+    from pipelines.local.journal import recorded
+
+    return recorded(state / "state.db")
 
 
 def local_durations(state: Path, verb: str, model: str) -> list[float]:

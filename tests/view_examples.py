@@ -81,6 +81,7 @@ from pipelines.views import (
     SweepBoard,
     SweepView,
     TrainView,
+    UpView,
     VerifyView,
     VersionsView,
     VersionView,
@@ -134,6 +135,7 @@ def examples(word: str) -> dict[type[View], View]:
         RolloutView("digits", entry(word), f"digits@3 was rolled back: {word}", "digits@3", "rolled back", word),
         StatusView({"models": {"digits": entry(word)}}),
         plan,
+        UpView({"digits": [f"start {word}", "route digits: digits@2 100 %"]}),
         DownView(["digits", word]),
         LogsView(
             [LogRecord("gateway", "started"), LogRecord("digits@2", word, "WARNING", NOON, "turnout.serving", "12")]

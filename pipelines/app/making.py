@@ -79,12 +79,19 @@ class Making(AppBase):
 
         return DiffView(diff(self.project, left, right, self.ports))
 
-    def explain(self, model: str, parameters: Mapping[str, str], *, force: bool = False) -> views.View:
+    def explain(
+        self,
+        model: str,
+        parameters: Mapping[str, str],
+        deployment: DeployOptions | None = None,
+        *,
+        force: bool = False,
+    ) -> views.View:
         """What shipping would run, and why; see `stages.ship`."""
         from pipelines.stages.ship import explain
         from pipelines.views import ExplainView
 
-        return ExplainView(explain(self.project, model, parameters, self.ports, force=force))
+        return ExplainView(explain(self.project, model, parameters, self.ports, deployment, force=force))
 
     def ship(
         self,

@@ -19,11 +19,16 @@ class Running(AppBase):
 
     def promote(self, target: str, *, wait: bool = False, dry_run: bool = False) -> views.View:
         """Promote the candidate that runs, or make a version the champion by hand; see `stages.promote`."""
-        from pipelines.stages.promote import by_hand, is_deployed, promote, promote_running, tag
-        from pipelines.views import VersionView
+        from pipelines.stages.promote import by_hand, is_deployed, promotable, promote, promote_running, tag
+        from pipelines.values import Alias
+        from pipelines.views import PlanView, VersionView
 
         model = self.place.check(target.partition("@")[0])
         if not is_deployed(model, self.control):
+            if dry_run:
+                version = promotable(self.project, by_hand(target), self.ports)
+                is_so = Alias.CHAMPION in version.aliases
+                return PlanView(model, [] if is_so else [f"make {version.ref} the champion, by hand"])
             version = promote(self.project, by_hand(target), self.ports)
             tag(self.project, version, self.ports, self._reporter)
             return VersionView(version)
@@ -132,11 +137,18 @@ class Running(AppBase):
             status = {**status, "models": {name: one for name, one in status["models"].items() if name == model}}
         return StatusView(status, model)
 
-    def up(self) -> views.View:
-        """Start the runtime."""
+    def up(self, *, dry_run: bool = False) -> views.View:
+        """Start the runtime, or only say what that would bring back."""
         from pipelines.stages.resolve import each_once
-        from pipelines.views import StatusView
+        from pipelines.views import StatusView, UpView
 
+        if dry_run:
+            from pipelines.policy.deployment import revival
+            from pipelines.wiring import local_recorded
+
+            is_up = self.control.operator.glance("status") is not None
+            plans = {one.model: revival(one, is_up=is_up) for one in local_recorded(self.place.state)}
+            return UpView({model: steps for model, steps in plans.items() if steps})
         return StatusView(self.control.operator.up(each_once(self._reporter.step)))
 
     def down(self, *, yes: bool, dry_run: bool) -> views.View:

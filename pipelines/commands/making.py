@@ -64,7 +64,7 @@ def serve(session: Session, ref: VersionSpec, port: int) -> None:
 @PARAMETER
 @SHARE
 @click.option("--force", is_flag=True, help="Run all stages, also what has not changed; the gates stay.")
-@click.option("--explain", is_flag=True, help="Say what would run and why, and run nothing.")
+@click.option("--explain", "--dry-run", "explain", is_flag=True, help="Say what would run and why, and run nothing.")
 @click.option("--junit", metavar="FILE", help="Also write the stages and gates as JUnit XML.")
 @click.option("--report", metavar="FILE.md", help="Also write Markdown for a pull request, its plots beside it.")
 @click.option("--serve", "and_serve", is_flag=True, help="Serve it afterwards, until Ctrl-C, without a gateway.")
@@ -99,7 +99,7 @@ def ship(
     (model,) = models
     wanted = deploy_options(canary=canary, shadow=shadow) if canary is not None or shadow else None
     if explain:
-        return session.app.explain(model, dict(parameters), force=force)
+        return session.app.explain(model, dict(parameters), wanted, force=force)
     view = session.app.ship(model, dict(parameters), wanted, Reporting(report, junit), force=force)
     if not (and_serve and view.ok):
         return view

@@ -85,10 +85,11 @@ def status(session: Session, model: str | None) -> View:
 
 
 @main_group.command()
+@DRY_RUN
 @SESSION
-def up(session: Session) -> View:
+def up(session: Session, dry_run: bool) -> View:  # noqa: FBT001
     """Start the runtime and bring back what was live."""
-    return session.app.up()
+    return session.app.up(dry_run=dry_run)
 
 
 @main_group.command()

@@ -81,6 +81,16 @@ def promote(project: Project, spec: VersionSpec, ports: Ports) -> ModelVersion:
     Raises:
         Refused: it is not packaged, or a gate on its bento did not pass and nobody forced it.
     """
+    version = promotable(project, spec, ports)
+    return version if Alias.CHAMPION in version.aliases else ports.registry.set_champion(version.ref)
+
+
+def promotable(project: Project, spec: VersionSpec, ports: Ports) -> ModelVersion:
+    """The version that `spec` names, which is the champion or may become it; nothing is changed.
+
+    Raises:
+        Refused: as `promote` says.
+    """
     project.model(spec.model)
     version = ports.registry.get(spec)
     if Alias.CHAMPION in version.aliases:
@@ -98,4 +108,4 @@ def promote(project: Project, spec: VersionSpec, ports: Ports) -> ModelVersion:
             instead="a champion's bento has passed them",
             then=f"`turnout package {version.ref} --force --reason TEXT` overrides that, on record.",
         )
-    return ports.registry.set_champion(version.ref)
+    return version

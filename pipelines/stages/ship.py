@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pipelines.errors import PackageFailed
@@ -126,12 +126,30 @@ def ship(
     return Shipped(version, (trained, validated, packaged))
 
 
-def explain(project: Project, name: str, texts: Mapping[str, str], ports: Ports, *, force: bool = False) -> Explained:
+def explain(
+    project: Project,
+    name: str,
+    texts: Mapping[str, str],
+    ports: Ports,
+    deployment: DeployOptions | None = None,
+    *,
+    force: bool = False,
+) -> Explained:
     """What `ship` would run, and why; nothing is run, and nothing written.
 
     Raises:
         TurnoutError: what stands there cannot be read, or a parameter is wrong.
     """
+    seen = _explain(project, name, texts, ports, force=force)
+    is_unpackaged = seen.version is not None and seen.version.verdict is not Verdict.PASS
+    if deployment is None or (is_unpackaged and seen.steps[-1].outcome == "reused"):
+        return seen
+    share = "as a shadow" if deployment.share == "shadow" else f"with {deployment.share} % of the traffic"
+    why = (f"asked for {share}",)
+    return replace(seen, steps=(*seen.steps, Step("deploy", "due", why[0], why)))
+
+
+def _explain(project: Project, name: str, texts: Mapping[str, str], ports: Ports, *, force: bool) -> Explained:
     model = project.model(name)
     origin = _origin(project, name, texts, ports)
     if force or origin.same is None:

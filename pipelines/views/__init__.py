@@ -17,7 +17,7 @@ from pipelines.views.monitor import MonitorView
 from pipelines.views.monitoring import MonitoringView
 from pipelines.views.problems import ErrorView
 from pipelines.views.rollout import RolloutView
-from pipelines.views.running import DeploymentView, DownView, PlanView, StatusView
+from pipelines.views.running import DeploymentView, DownView, PlanView, StatusView, UpView
 from pipelines.views.service_code import ServiceCodeView
 from pipelines.views.stages import ChecksView, PackageView, ReportView, ShipView, TrainView, VersionView
 from pipelines.views.sweep import SweepBoard, SweepView
@@ -57,6 +57,7 @@ __all__ = [
     "SweepBoard",
     "SweepView",
     "TrainView",
+    "UpView",
     "VerifyView",
     "VersionView",
     "VersionsView",

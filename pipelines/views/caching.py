@@ -33,7 +33,7 @@ class ExplainView(View):
             rows.append([Cell(step.stage), Cell(outcome, tone, is_badge=True), Cell(step.reason)])
         title = str(told.version.ref) if told.version is not None else f"{told.model}: a new version"
         is_due = any(step.outcome == "due" for step in told.steps)
-        said = f"`turnout ship {told.model}` runs it." if is_due else "Nothing would run."
+        said = "The same call without --explain runs it." if is_due else "Nothing would run."
         return [Heading(title), Grid(("stage", "outcome", "because"), rows), Line(said)]
 
     def document(self) -> Mapping[str, Any]:

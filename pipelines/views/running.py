@@ -97,6 +97,28 @@ class PlanView(View):
 
 
 @dataclass(frozen=True)
+class UpView(View):
+    """What bringing back what was live would do.
+
+    Args:
+        plans: The steps in words, by model; a model that needs none is not among them.
+    """
+
+    plans: Mapping[str, Sequence[str]]
+
+    def blocks(self) -> Sequence[Block]:
+        """The steps, model by model."""
+        if not self.plans:
+            return [Line("Nothing to bring back: what was live serves, or nothing ever was.")]
+        rows = [[Cell(model), Cell(step)] for model, steps in self.plans.items() for step in steps]
+        return [Line("This would be done; nothing was changed."), Grid(("model", "what"), rows)]
+
+    def document(self) -> Mapping[str, Any]:
+        """`dry_run` and `models`, the steps by name."""
+        return {"dry_run": True, "models": {model: list(steps) for model, steps in self.plans.items()}}
+
+
+@dataclass(frozen=True)
 class DownView(View):
     """What was stopped.
 

@@ -16,7 +16,7 @@ import pytest
 
 from pipelines.app import App
 from pipelines.cli import Session, Verbs, main_group, run
-from pipelines.errors import BadInput
+from pipelines.errors import BadInput, Refused
 from pipelines.place import Place
 from pipelines.ports import Registry
 from pipelines.stages.resolve import Control
@@ -180,6 +180,42 @@ def test_ship_explains_and_forces(tmp_path: Path) -> None:
     assert str(call(world, "ship", "digits")) == "digits@1"
     assert call(world, "ship", "digits", "--explain").json()["is_due"] is False  # type: ignore[attr-defined]
     assert str(call(world, "ship", "digits", "--force")) == "digits@2"
+
+
+def test_a_shipment_is_explained_with_its_deployment(tmp_path: Path) -> None:
+    """A share is a step of its own; a dry run is the same question, and asks nothing of the daemon."""
+    world = World(tmp_path)
+    told = call(world, "ship", "digits", "--dry-run", "--canary", "10").json()  # type: ignore[attr-defined]
+    assert [step["stage"] for step in told["steps"]] == ["train", "validate", "package", "deploy"]
+    assert told["steps"][-1]["reason"] == "asked for with 10 % of the traffic"
+    assert world.ran() == []
+    call(world, "ship", "digits")
+    told = call(world, "ship", "digits", "--explain", "--shadow").json()  # type: ignore[attr-defined]
+    assert [step["outcome"] for step in told["steps"]] == ["reused", "reused", "reused", "due"]
+
+
+def test_a_version_that_would_not_be_packaged_would_not_be_deployed(tmp_path: Path) -> None:
+    """What its gates have stopped goes no further, whatever share is asked for."""
+    world = World(tmp_path, accuracy={1: 0.5})
+    call(world, "ship", "digits")
+    told = call(world, "ship", "digits", "--explain", "--canary", "10").json()  # type: ignore[attr-defined]
+    assert [step["stage"] for step in told["steps"]] == ["train", "validate", "package"]
+
+
+def test_a_dry_promotion_by_hand_changes_nothing(tmp_path: Path) -> None:
+    """Where nothing runs too: it says what would be, refuses what would be refused, and moves no alias."""
+    world = World(tmp_path)
+    call(world, "train", "digits")
+    with pytest.raises(Refused, match="not packaged"):
+        call(world, "promote", "digits@1", "--dry-run")
+    call(world, "validate", "digits@1")
+    call(world, "package", "digits@1")
+    view = call(world, "promote", "digits@1", "--dry-run")
+    assert view.json()["steps"] == ["make digits@1 the champion, by hand"]  # type: ignore[attr-defined]
+    (version,) = call(world, "versions", "digits").json()["versions"]  # type: ignore[attr-defined]
+    assert "champion" not in version["aliases"]
+    call(world, "promote", "digits@1")
+    assert call(world, "promote", "digits@1", "--dry-run").json()["steps"] == []  # type: ignore[attr-defined]
 
 
 def test_the_second_of_two_that_ship_a_model_takes_what_the_first_made(tmp_path: Path) -> None:

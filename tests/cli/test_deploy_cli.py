@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 
 from pipelines.cli import run
 from pipelines.errors import BadInput, Busy, Refused, TurnoutError
+from pipelines.local.journal import Journal
+from pipelines.values import Deployment, VersionRef
 from pipelines.views import DeploymentView, PlanView
 from tests.cli.line import Line, entry
 from tests.fakes import running
@@ -118,6 +121,23 @@ def test_a_dry_run_prints_the_plan(line: Line, command: list[str]) -> None:
     assert line.asked["dry_run"] is True
     assert view.json() == {"model": "digits", "dry_run": True, "steps": ["route it", "record it"]}
     assert "route it" in view.text()
+
+
+def test_a_dry_start_says_what_it_would_bring_back(line: Line) -> None:
+    """From the journal: no daemon is started for it, and one that is there keeps what serves."""
+    line.operator.is_silent = True
+    assert line("up", "--dry-run").json() == {"dry_run": True, "models": {}}
+    live = VersionRef("digits", 2)
+    stopped = Deployment("digits", champion=live)
+    state = line.root / ".turnout"
+    state.mkdir()
+    journal = Journal(state / "state.db")
+    journal.finish("1", "done", datetime.now(UTC), after=stopped)
+    journal.close()
+    view = line("up", "--dry-run")
+    assert view.json()["models"] == {"digits": ["start digits@2", "route digits: digits@2 100 %", "record it"]}
+    assert "route digits" in view.text()
+    assert line.reporter.steps == []
 
 
 @pytest.mark.parametrize(("target", "ref"), [("digits", None), ("digits@2", "digits@2")])

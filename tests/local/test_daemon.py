@@ -16,8 +16,10 @@ import pytest
 
 from pipelines.errors import Busy, Interrupted, NoSuchModel, Refused, ServeFailed, StorageFailed
 from pipelines.local.failpoints import STEPS
+from pipelines.local.journal import recorded
 from pipelines.local.protocol import ADDRESS, LEASE
 from pipelines.local.runtime import Runtime
+from pipelines.policy.deployment import revival
 from pipelines.values import VersionRef
 from tests.local.daemon_line import ROOT, Line
 from tests.local.world import until
@@ -54,6 +56,9 @@ def test_a_command_starts_what_it_needs_and_down_ends_it(line: Line) -> None:
     assert line.processes() == []
     assert line.entry()["phase"] == "empty"
     assert line.processes() == []
+    (noted,) = recorded(line.root / ".turnout" / "state.db")
+    assert revival(noted, is_up=False) == ["start digits@1", "route digits: digits@1 100 %", "record it"]
+    assert line.processes() == [], "whoever reads the journal starts nothing"
     status = line.client.up(line.steps.append)
     assert status["models"]["digits"]["versions"]["digits@1"]["weight"] == 100
     assert line.client.history("digits")[0]["action"] == "up"

@@ -20,6 +20,7 @@ from pipelines.policy.deployment import (
     check_bento,
     makeshift,
     plan,
+    revival,
     salvaged,
 )
 from pipelines.policy.resources import check_memory
@@ -292,6 +293,22 @@ def test_a_stop_stops_everything_and_a_start_brings_the_champion_back(now: Deplo
     assert down.champion == now.champion
     assert after_down(down) is down
     assert weights(after_up(down)) == ({now.champion: 100} if now.champion else {})
+
+
+def test_what_a_start_would_bring_back_is_said() -> None:
+    """After a reboot all that is recorded, after a stop the champion, beside a daemon nothing that serves."""
+    assert revival(CANARY, is_up=False) == [
+        "start digits@1",
+        "start digits@2",
+        "start digits@3",
+        "route digits: digits@2 90 %, digits@3 10 %",
+        "record it",
+    ]
+    assert revival(CANARY, is_up=True) == []
+    stopped = after_down(CANARY)
+    for is_up in (False, True):
+        assert revival(stopped, is_up=is_up) == ["start digits@2", "route digits: digits@2 100 %", "record it"]
+        assert revival(NOTHING, is_up=is_up) == []
 
 
 @pytest.mark.parametrize("now", PHASES.values(), ids=PHASES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pipelines.policy.deployment.back import after_down, after_rollback, after_undo, after_up
 from pipelines.policy.deployment.forward import MAX_REPLICAS, after_bake, after_deploy, after_promote, check_bento
-from pipelines.policy.deployment.plans import Plan, describe, plan
+from pipelines.policy.deployment.plans import Plan, describe, plan, revival
 from pipelines.policy.deployment.salvage import makeshift, salvaged
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "describe",
     "makeshift",
     "plan",
+    "revival",
     "salvaged",
 ]

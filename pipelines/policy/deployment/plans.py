@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipelines.policy.deployment.back import after_up
 from pipelines.policy.deployment.parts import carrying
-from pipelines.values import Deployment, Split, VersionRef
+from pipelines.values import Deployment, Phase, Split, VersionRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,19 @@ def plan(before: Deployment, after: Deployment, down: frozenset[VersionRef] = fr
         route=after.split if changes else None,
         stop=tuple(sorted(before.running - after.running)),
     )
+
+
+def revival(now: Deployment, *, is_up: bool) -> list[str]:
+    """What `up` does for one model, in words; nothing for one that serves, or was never proven.
+
+    Args:
+        now: What is recorded.
+        is_up: Whether a daemon is there, which keeps running what is recorded.
+    """
+    after = after_up(now)
+    if after.phase is Phase.EMPTY or (is_up and now.phase is not Phase.EMPTY):
+        return []
+    return Plan({ref: after.replicas.get(ref, 1) for ref in sorted(after.running)}, after.split, ()).steps()
 
 
 def describe(split: Split) -> str:
