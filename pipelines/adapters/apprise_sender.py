@@ -41,14 +41,17 @@ def send(letter: Mapping[str, Any]) -> str | None:
         import apprise
     except ImportError:
         return str(MissingExtra.of("alerts", "apprise", "sending alerts"))
-    heard = _Heard()
     log = logging.getLogger("apprise")
-    log.addHandler(heard)
     log.propagate = False
-    service = _service(apprise, str(letter["url"]), letter.get("fields") or {})
+    url = str(letter["url"])
+    # What it says of an address that it does not know holds the address, secrets and all: nobody listens yet.
+    log.addHandler(logging.NullHandler())
+    service = _service(apprise, url, letter.get("fields") or {})
     if service is None:
-        scheme = str(letter["url"]).partition("://")[0]
+        scheme = url.partition("://")[0]
         return f"this is no address that Apprise can send to ({scheme}://...)"
+    heard = _Heard()
+    log.addHandler(heard)
     if service.notify(title=letter["title"], body=letter["body"], notify_type="warning"):
         return None
     return "; ".join(heard.said) or "it was not taken"

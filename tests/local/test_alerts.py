@@ -208,6 +208,20 @@ def test_a_plain_address_gets_json(office: Office) -> None:
         assert hook.got[0]["event"] == "test"
 
 
+@pytest.mark.parametrize("scheme", ["http", "https", "json"])
+def test_an_address_that_cannot_be_reached_is_not_shown(office: Office, scheme: str) -> None:
+    """A webhook's path often is its secret: neither the answer nor the journal has it."""
+    office.rules = Alerts((f"{scheme}://127.0.0.1:1/secret-token",))
+    (told,) = office.room.test({})["targets"]
+    assert "127.0.0.1" in told["error"]
+    office.note("rollback")
+    office.room.watch()
+    office.room.deliver_alerts()
+    assert office.states() == ["waiting"]
+    with sqlite3.connect(office.path / "state.db") as db:
+        assert "secret-token" not in "".join((str(told), str(office.raised()), *db.iterdump()))
+
+
 def test_mail_arrives(office: Office) -> None:
     """A real server gets a letter with title, reason and id."""
     with mail() as server:
