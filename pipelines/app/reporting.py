@@ -50,14 +50,19 @@ class Reporting:
         folder.clear()
         noted, begun = NotedExecutions(ports.executions), time.monotonic()
         last: list[Shipped | None] = [None]
+        took: dict[str, float] = {}
+
+        def note(shipped: Shipped) -> None:
+            last.append(shipped)
+            took.setdefault(shipped.steps[-1].stage, time.monotonic() - begun - sum(took.values()))
 
         def write(error: TurnoutError | None) -> None:
-            told = report(project, model, last[-1], error, noted, ports, time.monotonic() - begun)
+            told = report(project, model, last[-1], error, noted, ports, time.monotonic() - begun, took)
             files, pictures = folder.keep(told.notebooks, _gates(told))
             folder.write(*_rendered(told, files, pictures))
 
         try:
-            yield replace(ports, executions=noted), last.append
+            yield replace(ports, executions=noted), note
         except TurnoutError as error:
             with suppress(StorageFailed):
                 write(error)

@@ -33,6 +33,7 @@ class ShipReport:
         rival: The version it is compared with: the champion, or the one before where it is champion itself.
         difference: What differs between the two, the rival on the left.
         notebooks: The executed notebooks by verb.
+        took: Seconds by stage, of those that came to an end.
     """
 
     model: str
@@ -42,6 +43,7 @@ class ShipReport:
     rival: ModelVersion | None = None
     difference: Difference | None = None
     notebooks: Mapping[str, Path] = field(default_factory=dict)
+    took: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_good(self) -> bool:
@@ -58,6 +60,12 @@ class ShipReport:
         """The stage that raised; empty when none did."""
         ended = {step.stage for step in self.steps}
         return next((stage for stage in STAGES if stage not in ended), "") if self.error is not None else ""
+
+    def seconds_of(self, stage: str) -> float:
+        """How long a stage took; the one that raised took what the others did not."""
+        if stage == self.broken_stage:
+            return max(0.0, self.seconds - sum(self.took.values()))
+        return self.took.get(stage, 0.0)
 
     @property
     def checks(self) -> Sequence[Check]:
@@ -121,11 +129,12 @@ def report(
     noted: NotedExecutions,
     ports: Ports,
     seconds: float,
+    took: Mapping[str, float],
 ) -> ShipReport:
     """What there is to report of a shipment; what cannot be found out is left out, and masks no error."""
     version = shipped.version if shipped else None
     rival, difference = _difference(project, version, ports) if version is not None else (None, None)
-    return ShipReport(model, shipped, error, seconds, rival, difference, _notebooks(version, noted, ports))
+    return ShipReport(model, shipped, error, seconds, rival, difference, _notebooks(version, noted, ports), took)
 
 
 def _difference(project: Project, version: ModelVersion, ports: Ports) -> tuple[ModelVersion | None, Difference | None]:

@@ -58,7 +58,8 @@ def _stage(suite: ElementTree.Element, report: ShipReport, stage: str) -> None:
     step = next((one for one in report.steps if one.stage == stage), None)
     if stage == "deploy" and step is None and report.broken_stage != stage:
         return  # nobody asked for it
-    case = ElementTree.SubElement(suite, "testcase", classname=f"{report.model}.stages", name=stage, time="0")
+    case = ElementTree.SubElement(suite, "testcase", classname=f"{report.model}.stages", name=stage)
+    case.set("time", f"{report.seconds_of(stage):.3f}")
     if step is not None and step.outcome == "failed":
         _told(case, "failure", step.reason, "")
     elif step is not None:

@@ -40,7 +40,7 @@ def ship(world: World, *more: str, operator: FakeOperator | None = None) -> bool
 
 def cases(world: World) -> dict[str, str]:
     """What each test case of the XML is: `passed`, `failure`, `error` or `skipped`."""
-    root = ElementTree.fromstring((world.folder / "reports" / "digits.xml").read_bytes())  # noqa: S314 - our own
+    root = junit(world)
     found = {
         case.get("name", ""): next((part.tag for part in case if part.tag != "system-out"), "passed")
         for case in root.iter("testcase")
@@ -49,6 +49,23 @@ def cases(world: World) -> dict[str, str]:
         assert root.get(attribute) == str(list(found.values()).count(kind))
     assert root.get("tests") == str(len(found))
     return found
+
+
+def seconds(world: World) -> dict[str, float]:
+    """The time of each stage."""
+    suite = junit(world).find("testsuite")
+    assert suite is not None
+    return {case.get("name", ""): float(case.get("time", "0")) for case in suite.iter("testcase")}
+
+
+def total(world: World) -> float:
+    """The time of all, which is given to a thousandth: each stage may add half of one."""
+    return float(junit(world).get("time", "0")) + 0.002
+
+
+def junit(world: World) -> ElementTree.Element:
+    """The XML."""
+    return ElementTree.fromstring((world.folder / "reports" / "digits.xml").read_bytes())  # noqa: S314 - our own
 
 
 def markdown(world: World) -> str:
@@ -68,6 +85,23 @@ def test_a_good_shipment_passes_every_case(tmp_path: Path) -> None:
     assert {"digits_files/gates.json", "digits_files/train.ipynb", "digits_files/validate.ipynb"} <= set(links)
     assert all((tmp_path / "reports" / link).is_file() for link in links)
     assert json.loads((tmp_path / "reports/digits_files/gates.json").read_bytes())["ok"] is True
+
+
+def test_each_stage_has_its_own_time(tmp_path: Path) -> None:
+    """They add up to that of all; the stage that broke has what is left, and one that was not reached none."""
+    world = World(tmp_path)
+    assert ship(world)
+    assert set(seconds(world)) == {"train", "validate", "package"}
+    assert 0 < sum(seconds(world).values()) <= total(world)
+    broken = ShipReport(
+        "digits",
+        Shipped(versions("x")[0], (Step("train", "done", "x"),)),
+        NotebookRaised("x"),
+        seconds=5.0,
+        took={"train": 3.5},
+    )
+    cases = ElementTree.fromstring(junit_xml(broken)).iter("testcase")  # noqa: S314 - our own
+    assert [case.get("time") for case in cases] == ["3.500", "1.500", "0.000"]
 
 
 def test_a_failed_gate_is_a_failure_that_says_observed_and_required(tmp_path: Path) -> None:
