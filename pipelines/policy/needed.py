@@ -43,7 +43,7 @@ def said(missing: Needed) -> str:
     return (
         f"about {_rounded(missing.requests)} more requests, {minutes} at the present rate"
         if missing.requests
-        else minutes
+        else f"{minutes} to go"
     )
 
 

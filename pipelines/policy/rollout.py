@@ -176,7 +176,7 @@ def _hold(
 ) -> Decision:
     missing = needed(rules, trial) if rules is not None else None
     if missing is not None and not asks:
-        reason = f"{reason}; {said(missing)} to go"
+        reason = f"{reason}; {said(missing)}"
     return Decision(Move.HOLD, verdict, reason, round(trial.share * 100), asks=asks, needed=missing)
 
 

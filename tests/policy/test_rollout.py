@@ -270,6 +270,15 @@ def test_what_is_missing_is_said() -> None:
     assert "at the present rate" in decision.reason
 
 
+def test_a_reason_ends_as_a_sentence_does() -> None:
+    """Also where no traffic comes, or only time is missing."""
+    _, idle = watch(RULES, canary(), requests(0, 0))
+    assert idle.reason.endswith("more requests; there is no traffic at present")
+    _, proved = watch(rules(steps=(10, 100)), canary(), *(requests(200, 1800),) * 4)
+    assert (proved.verdict, proved.move) == (Verdict.PASS, Move.HOLD)
+    assert proved.reason.endswith("min; less than a minute to go")
+
+
 def test_a_clock_that_jumps_is_no_time_watched() -> None:
     """Neither forward nor back: a bake of ten minutes lasts ten minutes of watching."""
     bake = baking(RULES, None, "r1", "digits@8", "", 1.0, START)
