@@ -64,6 +64,19 @@ def test_a_bad_canary_is_rolled_back_by_turnout(court: Court) -> None:
     assert court.said()["state"] == "rolled_back"
 
 
+@pytest.mark.parametrize(("verb", "state"), [("rollback", "rolled_back"), ("undo", "called_off")])
+def test_what_a_person_has_ended_is_said_to_have_ended_at_once(court: Court, verb: str, state: str) -> None:
+    """The status that the command itself shows comes before the judge's next look, and does not tell it to wait on."""
+    for _ in range(3):
+        court.second(GOOD, BUSY)
+    assert court.said()["state"] == "judging"
+    court.world.do(verb)
+    at_once = court.said()
+    assert (at_once["state"], at_once["needed"]) == (state, None)
+    court.second((0, 0), BUSY)
+    assert court.said()["reason"] == at_once["reason"]
+
+
 def test_a_bake_lasts_as_long_as_it_was_watched(court: Court) -> None:
     """Neither a clock that jumps ahead nor a daemon that was away for an hour ends it."""
     court.until("baking", GOOD, BUSY)

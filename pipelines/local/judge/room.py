@@ -30,6 +30,8 @@ _ENDED = {
     Move.ROLLBACK: "rolled_back",
     Move.ABORT: "called_off",
 }
+_OPEN = ("judging", "holding", "asking")
+"""States of a rollout that has not ended."""
 
 
 class Judge:
@@ -211,22 +213,18 @@ class Judge:
     def _rest(self, deployment: Deployment) -> None:
         """Nothing is under judgement; of a rollout that was, it is said how it ended."""
         case = self._cases.get(deployment.model)
-        if case is None or case.said.get("state") not in {"judging", "holding", "asking"}:
-            return
-        candidate = case.pair.candidate
-        if deployment.champion == candidate:
-            self._end(deployment.model, case, "promoted", f"{candidate} is the champion")
-        elif candidate in deployment.quarantined:
-            self._end(deployment.model, case, "rolled_back", deployment.quarantined[candidate])
-        else:
-            self._end(deployment.model, case, "called_off", f"{candidate} is not under way any more")
+        if case is not None and case.said.get("state") in _OPEN:
+            self._end(deployment.model, case, *_outcome(case, deployment))
 
     def _end(self, model: str, case: Case, state: str, reason: str) -> None:
-        since = self._engine.clock.now().isoformat()
-        said = {**case.said, "state": state, "reason": reason, "needed": None, "since": since, "asks": False}
+        said = self._ended(case, state, reason)
         self._cases[model] = case.with_(said=said)
         self._watches.pop(model, None)
         self._book.keep(model, case.with_(said=said))
+
+    def _ended(self, case: Case, state: str, reason: str) -> dict[str, Any]:
+        since = self._engine.clock.now().isoformat()
+        return {**case.said, "state": state, "reason": reason, "needed": None, "since": since, "asks": False}
 
     def _bakes(self, deployment: Deployment) -> bool:
         try:
@@ -237,6 +235,11 @@ class Judge:
     def _status(self, model: str) -> dict[str, Any]:
         case, trouble = self._cases.get(model), self._troubles.get(model)
         said = dict(case.said) if case is not None and case.said else {}
+        if case is not None and said.get("state") in _OPEN:
+            deployment = self._engine.journal.deployment(model)
+            if deployment.candidate != case.pair.candidate:
+                # A person has ended it since the last look.
+                said = self._ended(case, *_outcome(case, deployment))
         if trouble:
             held = {"state": "holding", "verdict": Verdict.INCONCLUSIVE.value, "needed": None, "asks": False}
             said = {**said, **held, "reason": f"nothing is decided: {trouble}"}
@@ -248,6 +251,16 @@ class Judge:
             raise BadInput("whose decisions?", instead="a model, and a whole number as the limit")
         found = self._book.decisions(model, int(limit))
         return [{**record.as_dict(), "replayed": replay(record) == record.decision} for record in found]
+
+
+def _outcome(case: Case, deployment: Deployment) -> tuple[str, str]:
+    """How a rollout ended that is under judgement no more: its state, and the reason."""
+    candidate = case.pair.candidate
+    if deployment.champion == candidate:
+        return "promoted", f"{candidate} is the champion"
+    if candidate in deployment.quarantined:
+        return "rolled_back", deployment.quarantined[candidate]
+    return "called_off", f"{candidate} is not under way any more"
 
 
 def _names(trial: Trial) -> tuple[str, str, str, str]:
