@@ -98,8 +98,8 @@ def until(is_so: Callable[[], bool], what: str) -> None:
 
 
 @contextmanager
-def page_of(address: str) -> Iterator[Any]:
-    """A page in a browser of its own."""
+def page_of(address: str, notebook: str = "watch.ipynb") -> Iterator[Any]:
+    """A page in a browser of its own, which shows a notebook."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -107,19 +107,26 @@ def page_of(address: str) -> Iterator[Any]:
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 1000})
             page.set_default_timeout(SECONDS * 1000)
-            page.goto(f"{address}/lab/tree/watch.ipynb")
+            page.goto(f"{address}/lab/tree/{notebook}")
             yield page
         finally:
             browser.close()
 
 
-def run_all(page: Any) -> Any:
-    """Run the notebook that the page shows; the live panel, once it is there."""
+def run_all(page: Any, before: str = "") -> Any:
+    """Run the notebook that the page shows; the live panel, once it is there.
+
+    Args:
+        page: The page.
+        before: What stands in the first cell that is not run; all are, unless given.
+    """
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     # The notebook's own indicator says so earlier, and what is run then is lost.
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    if before:
+        page.locator(".jp-CodeCell .cm-content").get_by_text(before).first.click()
     page.get_by_text("Run", exact=True).first.click()
-    page.get_by_text("Run All Cells", exact=True).first.click()
+    page.get_by_text("Run All Above Selected Cell" if before else "Run All Cells", exact=True).first.click()
     panel = page.locator(".jp-OutputArea .turnout-monitor")
     panel.wait_for()
     panel.get_by_text("digits@2").first.wait_for()

@@ -1,4 +1,4 @@
-"""notebooks/quickstart.ipynb under nbval, papermill and nbconvert, one after the other in one project."""
+"""notebooks/quickstart.ipynb under nbval, papermill and nbconvert, in a terminal and in a browser, in one project."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import pytest
 
 from tests.e2e.line import ROOT
 from tests.e2e.quickstart import NOTEBOOK, SANITIZERS, copy_project
+from tests.ipext.browser import CHROMIUM, jupyterlab, page_of, run_all, until
+from tests.ipext.terminal import pasted, terminal
 
 pytestmark = pytest.mark.tensorflow
 
@@ -71,3 +76,60 @@ def test_nbconvert_makes_a_page_that_needs_no_script_of_ours(project: Path) -> N
     assert "application/vnd.jupyter.widget-view+json" not in page
     assert "req/s" in page
     assert "digits@2" in page
+
+
+def test_a_terminal_shows_it_as_text(project: Path) -> None:
+    """Cell by cell in plain IPython: tables, shares and verdicts, no markup, no traceback."""
+    with terminal(project / "notebooks") as shell:
+        cells = [cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"]
+        said = {source.partition("\n")[0]: pasted(shell, source) for source in cells}
+    assert "PASS" in said["first = %ship digits -p epochs 6"]
+    assert "digits@2    20 %  canary" in said["%deploy {second} --canary 20"]
+    assert "req/s" in said["%monitor digits"]
+    assert "only a try" in said["%history digits"]
+    assert "Stopped: digits" in said["%down --yes"]
+    text = "\n".join(said.values())
+    assert "Traceback" not in text
+    assert "<div" not in text
+    assert "object at 0x" not in text
+
+
+def status(project: Path) -> dict[str, Any]:
+    """What the project's status has of the model."""
+    return dict(json.loads(run(project, "pipelines.cli", "status", "--json"))["models"]["digits"])
+
+
+def weights(project: Path) -> dict[str, int]:
+    """Who has which share."""
+    return {ref: one["weight"] for ref, one in status(project)["versions"].items() if one["weight"]}
+
+
+def answered(project: Path, count: int) -> set[int]:
+    """Which versions answer so many requests."""
+    body = json.dumps({"inputs": [[[[0]] * 8] * 8]}).encode()
+    request = urllib.request.Request(f"{status(project)['url']}/predict", body, {"content-type": "application/json"})
+    found = set()
+    for _ in range(count):
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            found.add(json.load(reply)["version"])
+    return found
+
+
+@pytest.mark.apt
+@pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="there is no Chromium")
+def test_in_jupyterlab_the_panel_moves_the_share_and_goes_back(project: Path, tmp_path: Path) -> None:
+    """A person runs it up to the live panel, moves the slider and rolls back there: so it is at the endpoint, too."""
+    with jupyterlab(project, tmp_path) as lab, page_of(lab, "notebooks/quickstart.ipynb") as page:
+        panel = run_all(page, before="%rollback digits")
+        panel.locator(".turnout-monitor-share .noUi-handle").focus()
+        panel.locator(".turnout-monitor-share .noUi-handle").press("ArrowRight")
+        until(lambda: weights(project) == {"digits@1": 79, "digits@2": 21}, "the share of the slider")
+        panel.locator("td").get_by_text("21 %", exact=True).wait_for()
+        assert answered(project, 100) == {1, 2}
+
+        panel.locator(".turnout-monitor-rollback").click()
+        panel.locator(".turnout-monitor-reason input").fill("seen in the browser")
+        panel.locator(".turnout-monitor-confirm").click()
+        until(lambda: weights(project) == {"digits@1": 100}, "the way back")
+        panel.locator("td").get_by_text("100 %", exact=True).wait_for()
+    assert answered(project, 50) == {1}

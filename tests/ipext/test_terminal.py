@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 
 import pexpect
 import pytest
 
-from tests.e2e.running import ROOT, RunningLine, running_line
-
-PROMPT = r"In \[\d+\]: "
-SECONDS = 60
+from tests.e2e.running import RunningLine, running_line
+from tests.ipext.terminal import terminal, typed
 
 
 @pytest.fixture(scope="module")
@@ -27,30 +23,9 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLine]:
 @pytest.fixture(scope="module")
 def shell(line: RunningLine) -> Iterator[pexpect.spawn]:
     """IPython in its folder, with the extension loaded."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(line.root / "ipython"), "TERM": "dumb"}
-    arguments = ["-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"]
-    child = pexpect.spawn(
-        sys.executable,
-        arguments,
-        cwd=str(line.root),
-        env=environment,
-        encoding="utf-8",
-        dimensions=(50, 120),
-        echo=False,
-    )
-    child.expect(PROMPT, timeout=SECONDS)
-    typed(child, "%load_ext ipext")
-    yield child
-    child.sendline("exit")
-    child.expect(pexpect.EOF, timeout=SECONDS)
-    child.close()
-
-
-def typed(child: pexpect.spawn, line: str) -> str:
-    """What a line leads to, up to the next prompt."""
-    child.sendline(line)
-    child.expect(PROMPT, timeout=SECONDS)
-    return str(child.before).replace("\r\n", "\n")
+    with terminal(line.root) as child:
+        typed(child, "%load_ext ipext")
+        yield child
 
 
 def test_what_runs(shell: pexpect.spawn) -> None:
