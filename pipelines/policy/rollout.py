@@ -26,7 +26,6 @@ _FAULT = {
     Stream.FAILURES: "failures",
     Stream.SLOW: "stretches of mostly slow answers",
     Stream.WRONG: "wrong answers",
-    Stream.PAIRS: "answers that it alone gets wrong",
 }
 
 
@@ -222,6 +221,11 @@ def _found(rules: Rules, trial: Trial, stream: Stream) -> str:
         return (
             f"{trial.candidate} answers differently from {trial.stable}: total variation {seen:.2f}, "
             f"{rules.rollout.max_shift:g} tolerated ({strength})"
+        )
+    if stream is Stream.PAIRS:
+        return (
+            f"of the requests that both answered {trial.candidate} alone got {wealth.candidate:,} wrong, "
+            f"{trial.stable or 'the version before'} alone {wealth.stable:,} ({strength})"
         )
     counts = (
         f"{wealth.candidate:,} of {trial.candidate} beside {wealth.stable:,} of {trial.stable or 'the version before'}"

@@ -76,7 +76,7 @@ def baking(
         users=users,
     )
     # What labels say comes late, and of the same requests: it goes on where it was.
-    return bake if trial is None else bake.with_(wrong=trial.wrong, labelled=trial.labelled)
+    return bake if trial is None else bake.with_(wrong=trial.wrong, labelled=trial.labelled, pairs=trial.pairs)
 
 
 def observed(rules: Rules, trial: Trial, seen: Seen, now: Moment) -> Trial:
@@ -173,14 +173,14 @@ def _quality(rules: Rules, trial: Trial, seen: Seen) -> Trial:
     return trial.with_(
         slow=slow,
         measured=measured,
-        pairs=harmed(trial.pairs, 0.5, *seen.pairs),
         shift=shifted(trial.shift, seen.answers, rules.rollout.max_shift),
     )
 
 
 def _labels(trial: Trial, seen: Seen) -> Trial:
     wrong, labelled = _blocks(trial.wrong, (*trial.labelled, *seen.labelled), 1.0)
-    return trial.with_(wrong=wrong, labelled=labelled)
+    # Both answered each of these requests: whose fault the next is would be even if both were as good.
+    return trial.with_(wrong=wrong, labelled=labelled, pairs=harmed(trial.pairs, 0.5, *seen.pairs))
 
 
 def _stretches(wealth: Wealth, outcomes: tuple[Outcomes, ...], tolerated: float) -> tuple[Wealth, tuple[Outcomes, ...]]:

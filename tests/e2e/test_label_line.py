@@ -56,3 +56,27 @@ def test_a_canary_whose_answers_are_wrong_is_rolled_back_by_labels(tmp_path: Pat
         shown = line.turnout("labels", "digits").out
         assert "digits@1" in shown
         assert "digits@2" in shown
+
+
+def test_a_canary_that_was_wrong_as_a_shadow_is_rolled_back(tmp_path: Path) -> None:
+    """What both answered is compared request by request: its own traffic is not needed for that."""
+    with running_line(tmp_path / "project", versions=1, settings=SETTINGS) as line:
+        line.shelf.add(2, "shifted")
+        line.deploy(1)
+        line.deploy(2, share="shadow")
+        wait_until(lambda: (line.state / "captures" / "digits.json").exists(), "the hosts are told what to keep")
+        truth = asked(line, 60)
+        labels = [{"request_id": key, "label": label} for key, label in truth.items()]
+        assert httpx.post(line.url().replace("/predict", "/labels"), json=labels).json()["accepted"] == 60
+
+        def is_known() -> bool:
+            known = (line.entry()["quality"] or {"versions": {}})["versions"]
+            return len(known) == 2 and all(one["requests"] == 60 for (one,) in known.values())
+
+        wait_until(is_known, "what both answered")
+        line.deploy(2, share=50)
+        wait_until(lambda: line.entry()["phase"] == "live", "the rollback", 30)
+        assert line.weights() == {"digits@1": 100}
+        (event,) = [one for one in line.control.operator.history("digits") if one["action"] == "rollback"]
+        assert "of the requests that both answered digits@2 alone got" in event["reason"]
+        assert event["evidence"]["judge"]["streams"]["pairs"]["stable"] == 0

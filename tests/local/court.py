@@ -36,6 +36,7 @@ class Traffic:
         self._counts: dict[VersionRef, dict[int, int]] = {}
         self._log: list[Incident] = []
         self.labels: list[LabelledAnswer] = []
+        self.paired: list[tuple[float, bool]] = []
 
     def serve(self, ref: VersionRef, answered: int, failed: int = 0, user: str = "") -> None:
         """So many requests for which this version was chosen, now."""
@@ -87,6 +88,19 @@ class Traffic:
         """What was labelled by hand."""
         del model, since
         return self.labels[after or 0 :], len(self.labels)
+
+    def pair(self, candidate: int, stable: int) -> None:
+        """Later truth about requests of now that both answer: how often the candidate alone is wrong, how often the
+        other.
+        """
+        now = self.world.clock.now().timestamp()
+        self.paired += [(now, True)] * candidate + [(now, False)] * stable
+
+    def pairs(self, candidate: VersionRef, stable: VersionRef, begun: float, after: int) -> tuple[tuple[int, int], int]:
+        """What was paired by hand."""
+        assert (candidate, stable) == (B, A)
+        found = [is_ours for at, is_ours in self.paired[after:] if at >= begun]
+        return (sum(found), len(found) - sum(found)), len(self.paired)
 
 
 class FullBook(Book):

@@ -62,6 +62,10 @@ class Traffic:
         assert (model, since) == ("digits", PAIR.since)
         return [one for one in self.labels if one.number > (after or 0)][:4], min(len(self.labels), (after or 0) + 4)
 
+    def pairs(self, candidate: VersionRef, stable: VersionRef, begun: float, after: int) -> tuple[tuple[int, int], int]:
+        """Nobody knows when the rollout began, so that nobody asks."""
+        raise AssertionError((candidate, stable, begun, after))
+
 
 def test_each_answer_counts_once_whatever_ends_in_between() -> None:
     """Answers are those since the position, also after a new daemon and a new host process; those before never."""

@@ -99,3 +99,63 @@ def test_labels_that_come_after_the_promotion_still_count(tmp_path: Path) -> Non
             break
     assert court.world.weights() == {A: 100}
     assert "too many wrong answers" in court.world.now.quarantined[B]
+
+
+def pairs(court: Court) -> tuple[int, int]:
+    """Requests that one of the two alone got wrong, as they are in the evidence."""
+    case = court.book.case("digits")
+    assert case is not None
+    return case.trial.pairs.candidate, case.trial.pairs.stable
+
+
+def shadowed(folder: Path, candidate: int, stable: int) -> Court:
+    """A canary that was a shadow before, and got requests wrong then that the other one got right, or the reverse."""
+    court = Court(folder, PATIENT)
+    court.world.do("deploy", A)
+    court.traffic.pair(100, 0)
+    court.world.clock.advance(1)
+    court.world.do("deploy", B, share="shadow")
+    court.traffic.pair(candidate, stable)
+    court.second((0, 0), BUSY)
+    court.world.do("deploy", B, share=20)
+    return court
+
+
+def test_what_a_shadow_got_wrong_is_evidence_once_it_is_a_canary(tmp_path: Path) -> None:
+    """Of the requests of this rollout that both answered it alone got many wrong: it goes back at once."""
+    court = shadowed(tmp_path, 20, 1)
+    court.second((0, 0), BUSY)
+    assert court.world.weights() == {A: 100}
+    assert "alone got 20 wrong, digits@1 alone 1" in court.world.now.quarantined[B]
+    seen = court.events()[0]["evidence"]["judge"]["streams"]["pairs"]
+    assert (seen["candidate"], seen["stable"]) == (20, 1)
+    assert seen["e_value"] >= seen["threshold"]
+
+
+def test_a_shadow_that_is_as_often_wrong_stays(tmp_path: Path) -> None:
+    """However often that is: each of the two is the wrong one of every second request that they disagree about."""
+    court = shadowed(tmp_path, 200, 200)
+    for _ in range(5):
+        court.second(GOOD, BUSY)
+    assert court.world.now.phase.value == "canary"
+    assert pairs(court) == (200, 200)
+
+
+def test_each_pair_is_evidence_once_across_daemons_and_steps(tmp_path: Path) -> None:
+    """Also one whose label comes when the version bakes already: it is then sent back by it."""
+    court = Court(tmp_path, replace(QUICK, bake_minutes=30))
+    court.world.do("deploy", A)
+    court.world.do("deploy", B, share="shadow")
+    court.world.do("deploy", B, share=20)
+    for number in range(1, 4):
+        court.traffic.pair(1, 1)
+        court.second(GOOD, BUSY)
+        court.book.close()
+        court.boot()
+        assert pairs(court) == (number, number)
+    court.until("baking", GOOD, BUSY)
+    court.second((200, 0))
+    assert pairs(court) == (3, 3)
+    court.traffic.pair(30, 0)
+    court.second((200, 0))
+    assert court.world.weights() == {A: 100}

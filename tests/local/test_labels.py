@@ -16,7 +16,7 @@ from pipelines.local.captures.folder import CaptureFolder
 from pipelines.local.captures.labels import LabelStore
 from pipelines.local.captures.quality import LiveQuality
 from pipelines.serving.labels import FOLDER, Spool
-from pipelines.values import CaptureSettings
+from pipelines.values import CaptureSettings, VersionRef
 from pipelines.values.labels import Label, Taken, Truth, read_label, read_rows
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -166,6 +166,65 @@ def test_every_version_that_answered_is_judged(world: World) -> None:
     assert world.quality(2) == (0.0, 1)
     (trial,) = world.store.trials("digits")
     assert (trial.request_id, str(trial.version), trial.generation, trial.is_wrong) == ("a", "digits@1", 3, False)
+
+
+NAMES = {"wrong": [1.0, 0.0], "right": SURE_FIVE}
+CHAMPION, SHADOW = VersionRef("digits", 1), VersionRef("digits", 2)
+BEGUN = NOON.timestamp()
+
+
+def both(world: World, key: str, stable: str, shadow: str) -> None:
+    """A request of which a shadow got a copy; each answers it rightly or wrongly."""
+    world.answer(key, NAMES[stable])
+    world.answer(key, NAMES[shadow], version=2, arm="digits@1 3")
+
+
+def test_requests_that_both_answered_are_pairs(world: World) -> None:
+    """Whose fault it was when one alone was wrong; where both were right, or both wrong, there is nothing to tell."""
+    both(world, "a", "right", "wrong")
+    both(world, "b", "wrong", "right")
+    both(world, "c", "right", "right")
+    both(world, "d", "wrong", "wrong")
+    both(world, "e", "right", "wrong")
+    world.store.expect("digits")
+    world.add(a=5, b=5, c=5, d=5, e=5)
+    assert world.store.pairs(SHADOW, CHAMPION, BEGUN)[0] == (2, 1)
+    assert world.store.pairs(CHAMPION, SHADOW, BEGUN)[0] == (0, 0)
+    assert world.store.pairs(SHADOW, CHAMPION, BEGUN + 1)[0] == (0, 0)
+
+
+def test_each_pair_is_told_once_whatever_comes_last(world: World) -> None:
+    """The label, or the capture of either version."""
+    assert world.store.pairs(SHADOW, CHAMPION, BEGUN, 7) == ((0, 0), 7)
+    world.store.expect("digits")
+    world.answer("a", SURE_FIVE)
+    world.add(a=5, b=5)
+    world.store.read("digits")
+    told, place = world.store.pairs(SHADOW, CHAMPION, BEGUN)
+    assert told == (0, 0)
+    world.answer("a", NAMES["wrong"], version=2, arm="digits@1 3")
+    world.answer("b", SURE_FIVE, version=2, arm="digits@1 3")
+    world.store.read("digits")
+    told, place = world.store.pairs(SHADOW, CHAMPION, BEGUN, place)
+    assert told == (1, 0)
+    world.answer("b", NAMES["wrong"])
+    world.store.read("digits")
+    told, place = world.store.pairs(SHADOW, CHAMPION, BEGUN, place)
+    assert told == (0, 1)
+    assert world.store.pairs(SHADOW, CHAMPION, BEGUN, place) == ((0, 0), place)
+
+
+def test_what_was_not_the_same_request_is_no_pair(world: World) -> None:
+    """One forced by a header, and an answer that is a number; of several rows the first one counts."""
+    world.answer("a", SURE_FIVE, arm="")
+    world.answer("a", NAMES["wrong"], version=2, arm="")
+    world.answer("b", 1.0)
+    world.answer("b", 2.0, version=2, arm="digits@1 3")
+    world.answer("c", SURE_FIVE, SURE_FIVE)
+    world.answer("c", SURE_FIVE, NAMES["wrong"], version=2, arm="digits@1 3")
+    world.store.expect("digits")
+    world.add(a=5, b=1.0, c=[5, 5])
+    assert world.store.pairs(SHADOW, CHAMPION, BEGUN)[0] == (0, 0)
 
 
 def test_a_shadow_whose_capture_comes_later_is_joined_too(world: World) -> None:

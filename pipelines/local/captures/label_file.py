@@ -11,6 +11,7 @@ from typing import Literal
 
 from pipelines.local.captures.joining import Answer, join
 from pipelines.local.database import Database
+from pipelines.values import VersionRef
 from pipelines.values.labels import Label
 
 UNSETTLED = ("waiting", "not_captured", "unfit")
@@ -38,6 +39,7 @@ CREATE TABLE IF NOT EXISTS labelled (
 CREATE INDEX IF NOT EXISTS labelled_trials ON labelled (model, number) WHERE is_trial;
 CREATE INDEX IF NOT EXISTS labelled_users ON labelled (model, user) WHERE is_trial AND user <> '';
 CREATE INDEX IF NOT EXISTS labelled_splits ON labelled (model, generation) WHERE is_trial;
+CREATE INDEX IF NOT EXISTS labelled_requests ON labelled (model, id) WHERE row = 0;
 CREATE INDEX IF NOT EXISTS labelled_model ON labelled (model, number);
 CREATE TABLE IF NOT EXISTS tallies (
     model TEXT NOT NULL, version INTEGER NOT NULL, is_classes INTEGER NOT NULL, requests INTEGER NOT NULL,
@@ -132,6 +134,33 @@ def pair(db: sqlite3.Connection, model: str, label: Label, answer: Answer) -> st
         (model, version, joined.is_classes, *joined.sums),
     )
     return ""
+
+
+def disagreements(
+    db: sqlite3.Connection, candidate: VersionRef, stable: VersionRef, begun: float, numbers: tuple[int, int]
+) -> tuple[int, int]:
+    """Requests that both versions answered, and one of them wrongly: how often that was the candidate, how often not.
+
+    Args:
+        db: The file.
+        candidate: The version that got copies.
+        stable: The version whose requests they were.
+        begun: Requests from then on count, in seconds since 1970.
+        numbers: Those whose second answer found its label behind the first of these numbers, and up to the second.
+    """
+    # An answer may find its label long after the other one has: the later of the two makes the pair.
+    query = (
+        "SELECT coalesce(sum((late.version = :candidate) = late.is_wrong), 0), count(*) "
+        "FROM labelled AS late JOIN labelled AS early "
+        "ON early.model = late.model AND early.id = late.id AND early.row = 0 AND early.number < late.number "
+        "WHERE late.model = :model AND late.number > :after AND late.number <= :last AND late.row = 0 "
+        "AND late.at >= :begun AND late.chosen = :stable AND early.chosen = :stable "
+        "AND late.version IN (:candidate, :stable) AND early.version IN (:candidate, :stable) "
+        "AND late.is_wrong <> early.is_wrong"
+    )
+    asked = {"model": candidate.model, "candidate": candidate.number, "stable": stable.number, "begun": begun}
+    ours, both = db.execute(query, {**asked, "after": numbers[0], "last": numbers[1]}).fetchone()
+    return ours, both - ours
 
 
 def drop_old(db: sqlite3.Connection, table: Literal["answers", "labels"], model: str, oldest: float, most: int) -> None:

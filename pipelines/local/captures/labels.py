@@ -16,7 +16,7 @@ from typing import Any
 
 from pipelines.local.captures.folder import CaptureFolder, lines, read_line
 from pipelines.local.captures.joining import Answer, answer_of, read_spooled
-from pipelines.local.captures.label_file import Read, answers_of, count, drop_old, label_file, pair
+from pipelines.local.captures.label_file import Read, answers_of, count, disagreements, drop_old, label_file, pair
 from pipelines.policy.truth import Tally, quality
 from pipelines.values import CaptureSettings, LabelledAnswer, VersionRef
 from pipelines.values.labels import KINDS, Label, LabelSummary, Quality, Taken
@@ -156,6 +156,30 @@ class LabelStore:
             LabelledAnswer(number, key, VersionRef(model, version), generation, bool(is_wrong))
             for number, key, version, generation, is_wrong in rows
         ]
+
+    def pairs(
+        self, candidate: VersionRef, stable: VersionRef, begun: float, after: int = 0
+    ) -> tuple[tuple[int, int], int]:
+        """Labelled requests that both versions answered: how often the candidate alone was wrong, how often the other.
+
+        Args:
+            candidate: The version that got copies.
+            stable: The version whose requests they were.
+            begun: Requests from then on count, in seconds since 1970.
+            after: The number that came back the last time.
+
+        Returns:
+            The two counts, and the number to go on behind.
+
+        Raises:
+            StorageFailed: the store is broken.
+        """
+        if not self.exists:
+            return (0, 0), after
+        with self._file.open("reading") as db:
+            query = "SELECT max(number) FROM labelled WHERE model = ?"
+            last = max(after, db.execute(query, (candidate.model,)).fetchone()[0] or 0)
+            return disagreements(db, candidate, stable, begun, (after, last)), last
 
     def before(self, model: str, generation: int) -> int:
         """The number of the last trial before those of a split and of the ones after it.

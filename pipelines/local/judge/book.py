@@ -51,7 +51,7 @@ class Case:
     def as_dict(self) -> dict[str, Any]:
         """The case as JSON."""
         return {
-            "pair": [str(self.pair.candidate), str(self.pair.stable), self.pair.since],
+            "pair": [str(self.pair.candidate), str(self.pair.stable), self.pair.since, self.pair.begun],
             "rules": self.rules.as_dict(),
             "trial": self.trial.as_dict(),
             "position": self.position.as_dict(),
@@ -61,9 +61,9 @@ class Case:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `as_dict`."""
-        candidate, stable, since = data["pair"]
+        candidate, stable, since, *begun = data["pair"]
         return cls(
-            pair=Pair(read_ref(candidate), read_ref(stable), since),
+            pair=Pair(read_ref(candidate), read_ref(stable), since, *begun),
             rules=Rules.from_dict(data["rules"]),
             trial=Trial.from_dict(data["trial"]),
             position=Position.from_dict(data["position"]),

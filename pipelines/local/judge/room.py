@@ -167,8 +167,11 @@ class Judge:
         position = Position(slow_seconds=None if latency is None else latency / 1000)
         if known is not None and trial.kind == "bake" and earlier is not None:
             # Labels come late: those of the canary's requests still count, under the shares that they had.
-            position = replace(position, labels=known.position.labels, shares=known.position.shares)
-        return Case(Pair(candidate, champion, split.generation), rules, trial, position, {})
+            before = known.position
+            position = replace(position, labels=before.labels, shares=before.shares, paired=before.paired)
+        begun = self._engine.journal.operation(str(deployment.rollout))
+        pair = Pair(candidate, champion, split.generation, begun.started.timestamp() if begun else None)
+        return Case(pair, rules, trial, position, {})
 
     def _is_judged(self, deployment: Deployment) -> bool:
         if not self._rollout(deployment.model).judge:

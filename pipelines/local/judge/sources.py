@@ -37,6 +37,16 @@ class Sources(Protocol):
             since: A generation.
         """
 
+    def pairs(self, candidate: VersionRef, stable: VersionRef, begun: float, after: int) -> tuple[tuple[int, int], int]:
+        """Labelled requests that both answered: how often the candidate alone was wrong, and how often the other.
+
+        Args:
+            candidate: The version that got copies.
+            stable: The version whose requests they were.
+            begun: Requests from then on count, in seconds since 1970.
+            after: The number that came back the last time, 0 at first.
+        """
+
 
 class LocalSources:
     """The gateway's log, the hosts and the labels of this machine.
@@ -76,3 +86,10 @@ class LocalSources:
         except StorageFailed:
             return [], after  # whoever keeps the labels says so; they are not lost, only late
         return found, found[-1].number if found else begun
+
+    def pairs(self, candidate: VersionRef, stable: VersionRef, begun: float, after: int) -> tuple[tuple[int, int], int]:
+        """See `Sources`."""
+        try:
+            return self._labels.pairs(candidate, stable, begun, after) if self._labels else ((0, 0), after)
+        except StorageFailed:
+            return (0, 0), after

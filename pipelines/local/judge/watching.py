@@ -42,11 +42,13 @@ class Pair:
         candidate: The version under judgement.
         stable: The one it is compared with.
         since: The generation of the split with which it began; earlier ones are not looked at.
+        begun: When the rollout began, as a shadow perhaps, in seconds since 1970; None where nobody knows.
     """
 
     candidate: VersionRef
     stable: VersionRef
     since: int
+    begun: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Position:
         slow_seconds: From how many seconds on an answer is slow; None while too few were seen.
         restarts: How often processes of candidate and stable version had been replaced; None before the first look.
         labels: The number of the last labelled answer that was counted; None before the first look at them.
+        paired: Up to which number labelled answers were looked at for requests that both versions answered.
     """
 
     place: Place = Place()
@@ -72,6 +75,7 @@ class Position:
     slow_seconds: float | None = None
     restarts: tuple[int, int] | None = None
     labels: int | None = None
+    paired: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The position as JSON."""
@@ -84,6 +88,7 @@ class Position:
             "slow_seconds": self.slow_seconds,
             "restarts": None if self.restarts is None else list(self.restarts),
             "labels": self.labels,
+            "paired": self.paired,
         }
 
     @classmethod
@@ -100,6 +105,7 @@ class Position:
             slow_seconds=data["slow_seconds"],
             restarts=None if restarts is None else (restarts[0], restarts[1]),
             labels=data.get("labels"),
+            paired=data.get("paired", 0),
         )
 
 
@@ -141,7 +147,8 @@ class Watch:
         later = tuple(one for one, due in zip(waiting, is_due, strict=True) if not due)
         shares = {**position.shares, generation: share}
         labelled, labels = self._sources.labelled(pair.candidate.model, position.labels, pair.since)
-        position = replace(position, place=place, waiting=later, shares=shares, labels=labels)
+        pairs, paired = self._pairs(position)
+        position = replace(position, place=place, waiting=later, shares=shares, labels=labels, paired=paired)
         news, position = _news(counted, position, pair)
         ready = (_is_ready(health, pair.candidate), _is_ready(health, pair.stable))
         position, died = self._died(position, health)
@@ -157,12 +164,19 @@ class Watch:
             failures=failures,
             slow=tuple(_slow(news, position, pair)),
             labelled=_labelled(labelled, position, pair),
+            pairs=pairs,
             answers=_answers(news, position, pair, generation),
             stop=died or self._out(health, ready),
             missing=missing or self._mute(is_ready=ready[0]),
         )
         self._was_ready = ready
         return seen, _informed(position, self._counted, pair)
+
+    def _pairs(self, position: Position) -> tuple[tuple[int, int], int]:
+        pair = self._pair
+        if pair.begun is None:
+            return (0, 0), position.paired
+        return self._sources.pairs(pair.candidate, pair.stable, pair.begun, position.paired)
 
     def _died(self, position: Position, health: Mapping[VersionRef, HostHealth]) -> tuple[Position, str]:
         """Whether a process of the candidate ended, and none of the stable version with it: that was the machine."""
