@@ -16,8 +16,8 @@ class ForegroundHosts:
 
     def serve(self, sources: Path, port: int) -> None:
         """Run `python -m pipelines.serving.host` from the bento's folder, so that the bento's code serves."""
-        if not 0 < port < 65536:
-            raise BadInput(f"the port is {port}", instead="a port lies between 1 and 65535")
+        if not 0 <= port < 65536:
+            raise BadInput(f"the port is {port}", instead="a port lies between 1 and 65535; 0 takes a free one")
         command = [sys.executable, "-m", "pipelines.serving.host", "--bento", str(sources), "--port", str(port)]
         # PYTHONPATH goes before site-packages: the bento's `pipelines` wins over the installed one.
         environment = {**os.environ, "PYTHONPATH": str(sources)}

@@ -50,7 +50,7 @@ def package(session: Session, ref: VersionSpec, native: bool, force: bool, reaso
 
 @main_group.command()
 @click.argument("ref", type=REF)
-@click.option("--port", type=int, default=3000, show_default=True, help="The port on 127.0.0.1.")
+@click.option("--port", type=int, default=3000, show_default=True, help="The port on 127.0.0.1; 0 for a free one.")
 @SESSION
 def serve(session: Session, ref: VersionSpec, port: int) -> None:
     """Serve one packaged version in the foreground, until Ctrl-C."""

@@ -96,7 +96,7 @@ def validate(
         reporter.step(f"validating {version.ref}: its verdict stands, nothing it depends on has changed")
         return Validated(version, version.report, None, 0.0)
     candidate, notebook, seconds = _evidence(project, model, version, seen, ports, reporter, reuse=reuse)
-    champion = None
+    champion = (version.ref, candidate) if Alias.CHAMPION in version.aliases else None
     if seen.rival is not None:
         there = replace(seen, key=seen.rival_key, run_id=_same_validation(seen.rival, seen.rival_key, ports))
         evidence, _, more = _evidence(project, model, seen.rival, there, ports, reporter, reuse=True)

@@ -77,10 +77,14 @@ def test_without_comparisons_the_champion_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_validating_the_champion_compares_it_with_nobody(tmp_path: Path) -> None:
-    """A version is not its own rival."""
+    """A version is not its own rival, and the report does not claim that there is no champion."""
     world = World(tmp_path)
     world.champion()
-    assert world.validate(1).report.champion is None
+    report = world.validate(1).report
+    assert report.champion is None
+    assert [check.note for check in report.checks if check.name.endswith("_vs_champion")] == [
+        "digits@1 is the champion itself"
+    ]
 
 
 def test_reuse_judges_changed_gates_without_a_notebook(tmp_path: Path) -> None:
