@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -25,6 +27,11 @@ PER_LOOK = 100
 ALPHA = 0.005
 """Of the comparison of failures, unless the project file says otherwise."""
 SHARES = traffic.changing(LOOKS, 0.05, 0.5)
+FEW_RUNS, FEW_LOOKS = 150, 60
+"""Of the simulations by the very code that runs, which is slower."""
+START = datetime(2026, 1, 31, tzinfo=UTC)
+AT_ONCE = Rules(settle_seconds=0.0)
+"""Where failures are known as soon as successes."""
 
 
 def random() -> np.random.Generator:
@@ -73,17 +80,27 @@ def test_users_who_stay_are_counted_once() -> None:
     assert judges.share_of(judges.harm(crowd(once=False), ALPHA)) > 10 * ALPHA
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5])
-def test_a_candidate_at_the_edge_is_seldom_promoted(share: float) -> None:
-    """It fails just M times as often, and just at the highest tolerated rate: at most alpha of the runs prove it."""
+@pytest.mark.parametrize("shares", [(0.1,), (0.5,), (0.05, 0.5), (0.5, 0.05)], ids=str)
+@pytest.mark.parametrize("stable", [0.005, 0.01, 0.2])
+def test_a_candidate_at_the_edge_is_seldom_promoted(shares: tuple[float, ...], stable: float) -> None:
+    """It fails just M times as often, the first time just at the highest tolerated rate: at most alpha of the runs
+    prove it, also when the share changes mid-way.
+    """
     at = traffic.simulate(
         random(),
         RUNS,
         PER_LOOK,
-        traffic.steady(share, LOOKS),
-        traffic.steady(0.005, LOOKS),
-        traffic.steady(0.01, LOOKS),
+        traffic.changing(LOOKS, *shares),
+        traffic.steady(stable, LOOKS),
+        traffic.steady(2 * stable, LOOKS),
     )
+    assert judges.share_of(judges.promotion(at, 0.05)) <= judges.within(0.05, RUNS)
+
+
+def test_good_hours_prove_nothing_that_both_have() -> None:
+    """Rates that swing by nine tenths, the candidate's always M times the stable version's."""
+    stable = traffic.swinging(0.2, LOOKS)
+    at = traffic.simulate(random(), RUNS, PER_LOOK, SHARES, stable, 2 * stable)
     assert judges.share_of(judges.promotion(at, 0.05)) <= judges.within(0.05, RUNS)
 
 
@@ -124,18 +141,108 @@ def test_how_soon_an_equal_one_is_proved(share: float, compared: int, proved: in
         assert np.median(until) == pytest.approx(requests, rel=0.1)
 
 
+def test_a_failover_to_a_healthy_candidate_is_not_its_fault() -> None:
+    """While the stable version is out of rotation its requests go to the candidate, whose failures then are more.
+
+    Taken for its share's, they would roll back most healthy versions.
+    """
+    assert failing_over("stable", 0.02, 0.02).harmed <= judges.within(ALPHA, FEW_RUNS)
+    assert failing_over("stable", 0.02, 0.02, is_told=False).harmed > 0.5
+
+
+def test_a_candidate_that_is_away_is_not_proved_by_the_other() -> None:
+    """While the candidate is out of rotation its requests go to the stable version, whose failures then are more.
+
+    Taken for a share that the candidate did not fail at, they would promote one that fails M times as often.
+    """
+    assert failing_over("candidate", 0.04, 0.02).proved <= judges.within(0.05, FEW_RUNS)
+    assert failing_over("candidate", 0.04, 0.02, is_told=False).proved > 0.5
+
+
+def test_failures_that_are_known_late_prove_nothing_before() -> None:
+    """A candidate at the edge, whose failures are time-outs: known three looks after its successes.
+
+    Without the waiting the successes of three looks would be there, and none of their failures.
+    """
+    assert timing_out(settle_seconds=3.0) <= judges.within(0.05, FEW_RUNS)
+    assert timing_out(settle_seconds=0.0) > 0.5
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How many of the rollouts had evidence of harm, and how many were proved, at any look."""
+
+    harmed: float
+    proved: float
+
+
+def failing_over(
+    away: Literal["candidate", "stable"], candidate: float, stable: float, *, is_told: bool = True
+) -> Ended:
+    """Rollouts at a quarter of the traffic, one of whose versions is out of rotation at six looks of ten.
+
+    Args:
+        away: Which one.
+        candidate: How often the candidate fails.
+        stable: How often the stable version does.
+        is_told: Whether the judge knows that it is away.
+    """
+    dice, share = random(), 0.25
+    ends = []
+    for _ in range(FEW_RUNS):
+        trial, most = begin("r1", "digits@8", "digits@7", share, START), 0.0
+        for _ in range(FEW_LOOKS):
+            is_out = dice.random() < 0.6
+            ours = int(dice.binomial(PER_LOOK, share)) if not is_out else PER_LOOK * (away == "stable")
+            failed = int(dice.binomial(ours, candidate)), int(dice.binomial(PER_LOOK - ours, stable))
+            seen = Seen(
+                candidate_ready=not (is_told and is_out and away == "candidate"),
+                stable_ready=not (is_told and is_out and away == "stable"),
+                candidate_requests=ours,
+                stable_requests=PER_LOOK - ours,
+                failures=_failures(share, *failed),
+            )
+            trial = observed(AT_ONCE, trial, seen, trial.looked + timedelta(seconds=1))
+            most = max(most, proof(trial))
+        ends.append((trial.failures.peak >= -math.log(ALPHA), most >= -math.log(0.05)))
+    harmed, proved = np.mean(ends, axis=0)
+    return Ended(float(harmed), float(proved))
+
+
+def timing_out(settle_seconds: float) -> float:
+    """How many rollouts at half the traffic are proved whose candidate fails at 1 % beside 0.5 %, and tells it late."""
+    dice, share, late, proved = random(), 0.5, 3, 0
+    rules = Rules(settle_seconds=settle_seconds)
+    for _ in range(FEW_RUNS):
+        trial, most = begin("r1", "digits@8", "digits@7", share, START), 0.0
+        ours = dice.binomial(10 * PER_LOOK, share, FEW_LOOKS)
+        failed = dice.binomial(ours, 0.01)
+        known = np.concatenate([np.zeros(late, dtype=int), failed[:-late]])
+        refused = dice.binomial(10 * PER_LOOK - ours, 0.005)
+        for mine, timed_out, told, theirs in zip(ours, failed, known, refused, strict=True):
+            answered = int(mine) - int(timed_out)
+            seen = Seen(
+                candidate_requests=answered + int(told),
+                stable_requests=10 * PER_LOOK - int(mine),
+                failures=_failures(share, int(told), int(theirs)),
+            )
+            trial = observed(rules, trial, seen, trial.looked + timedelta(seconds=1))
+            most = max(most, proof(trial))
+        proved += most >= -math.log(0.05)
+    return proved / FEW_RUNS
+
+
 def test_what_is_simulated_is_what_runs() -> None:
     """The daemon's code, look by look, comes to the very e-values of the code that judges many rollouts at once."""
     share = traffic.changing(40, 0.1, 0.25)
     seen = traffic.simulate(random(), 3, 50, share, traffic.steady(0.03, 40), traffic.steady(0.08, 40))
     harm, promotion = judges.log_harm(seen), judges.log_promotion(seen)
-    rules = Rules(settle_seconds=0.0)
     for run in range(3):
-        trial = begin("r1", "digits@8", "digits@7", float(share[0]), datetime(2026, 1, 31, tzinfo=UTC))
+        trial = begin("r1", "digits@8", "digits@7", float(share[0]), START)
         for look in range(40):
             trial = moved(trial, float(share[look]), trial.looked)
-            trial = observed(rules, trial, _seen(seen, run, look), trial.looked + timedelta(seconds=1))
-        trial = observed(rules, trial, Seen(), trial.looked + timedelta(seconds=1))
+            trial = observed(AT_ONCE, trial, _seen(seen, run, look), trial.looked + timedelta(seconds=1))
+        trial = observed(AT_ONCE, trial, Seen(), trial.looked + timedelta(seconds=1))
         assert log_value(trial.failures) == pytest.approx(harm[run, -1])
         assert proof(trial) == pytest.approx(promotion[run, -1])
 
@@ -147,5 +254,9 @@ def _seen(simulated: Traffic, run: int, look: int) -> Seen:
     return Seen(
         candidate_requests=int(simulated.candidate[run, look]),
         stable_requests=int(simulated.stable[run, look]),
-        failures=(Failure(True, share),) * ours + (Failure(False, share),) * theirs,
+        failures=_failures(share, ours, theirs),
     )
+
+
+def _failures(share: float, candidate: int, stable: int) -> tuple[Failure, ...]:
+    return (Failure(True, share),) * candidate + (Failure(False, share),) * stable
