@@ -102,8 +102,8 @@ class Seen:
         pairs: Of the labelled requests that both versions answered: how often the candidate alone was wrong, and how
             often the stable version alone.
         answers: By kind, all routed at the present share. Where users stay with their version, one a user.
-        stop: Why the candidate must go at once: its process died, it was taken out of rotation, its answers break the
-            schema. Empty when there is no such reason.
+        stop: Why the candidate must go at once: its process died, or it was taken out of rotation. Empty when there is
+            no such reason.
         missing: What could not be seen, in words: then nothing is counted, and nothing is proved. Empty otherwise.
     """
 
