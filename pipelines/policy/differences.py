@@ -24,12 +24,19 @@ class Change:
         left: Its value in the left version; None where it has none.
         right: Its value in the right version.
         is_better: Whether the right one is the better one; None where nobody said which way is good.
+        interval: The ends of the 95 % interval of right - left; None where nothing tells it.
     """
 
     name: str
     left: Any
     right: Any
     is_better: bool | None = None
+    interval: tuple[float, float] | None = None
+
+    @property
+    def may_be_chance(self) -> bool:
+        """Whether the two may be equally good, by the interval."""
+        return self.interval is not None and self.interval[0] <= 0.0 <= self.interval[1]
 
 
 @dataclass(frozen=True, slots=True)

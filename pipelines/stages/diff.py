@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipelines.errors import BadInput
+from pipelines.errors import BadInput, TurnoutError
 from pipelines.policy.differences import CellChange, Compared, compare, compare_cells, directions
+from pipelines.policy.sureness import with_intervals
 from pipelines.values import ModelVersion, VersionSpec
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Difference:
         left: One version.
         right: The other one.
         parameters: What the training ran with.
-        metrics: Of training and validation.
+        metrics: Of training and validation, with how sure their changes are.
         gates: The verdicts, by check.
         origin: Code, notebook, data and environment, as far as they are known.
         bento: Flavour, digests, size in bytes, latency and memory as they were measured.
@@ -74,7 +75,7 @@ def diff(project: Project, left: VersionSpec, right: VersionSpec, ports: Ports) 
         one,
         other,
         parameters=compare(one.parameters, other.parameters),
-        metrics=compare(one.metrics, other.metrics, better),
+        metrics=_metrics(one, other, better, ports),
         gates=compare(_verdicts(one), _verdicts(other)),
         origin=compare(_origin(one), _origin(other)),
         bento=compare(_bento(one, ports), _bento(other, ports), _LESS_IS_BETTER),
@@ -82,6 +83,20 @@ def diff(project: Project, left: VersionSpec, right: VersionSpec, ports: Ports) 
         cells=cells,
         equal_cells=len(right_cells or ()) - sum(change.right is not None for change in cells or ()),
     )
+
+
+def _metrics(
+    one: ModelVersion, other: ModelVersion, better: Mapping[str, Literal["higher", "lower"]], ports: Ports
+) -> Compared:
+    """With intervals, where both validations still have their rows."""
+    found = compare(one.metrics, other.metrics, better)
+    if not (found.changes and one.validation_run_id and other.validation_run_id):
+        return found
+    try:
+        left, right = (ports.registry.evidence(version.validation_run_id) for version in (one, other))
+    except TurnoutError:
+        return found
+    return with_intervals(found, (one.ref, left), (other.ref, right))
 
 
 _LESS_IS_BETTER: dict[str, Literal["higher", "lower"]] = dict.fromkeys(("size", *_NEEDS), "lower")

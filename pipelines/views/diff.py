@@ -67,8 +67,11 @@ class DiffView(View):
             return []
         shown = compared.changes[:_SHOWN]
         left, right = str(self.difference.left.ref), str(self.difference.right.ref)
+        columns = [title, left, right, "change" if any(_step(change) is not None for change in shown) else ""]
         rows = [_row(title, change) for change in shown]
-        columns = (title, left, right, "change" if any(_step(change) is not None for change in shown) else "")
+        if any(change.interval for change in shown):
+            columns.append("95 % interval")
+            rows = [[*row, Cell(interval_text(change))] for row, change in zip(rows, shown, strict=True)]
         more = len(compared.changes) - len(shown)
         rest = [Line(f"and {more} more: `--json` has all.")] if more else []
         return [Grid(columns, rows, is_even=True), *rest]
@@ -150,6 +153,11 @@ def _value(title: str, name: str, value: object) -> Cell:
     return Cell(_short(str(value)) if title in ("made from", "bento") else str(value))
 
 
+def interval_text(change: Change) -> str:
+    """The interval of a change, or nothing."""
+    return "" if change.interval is None else f"{change.interval[0]:+.3g} to {change.interval[1]:+.3g}"
+
+
 def _short(text: str) -> str:
     """A digest by its first digits; `git 1a2b..., with changes` likewise."""
     return " ".join(
@@ -171,6 +179,8 @@ def _change_cell(change: Change) -> Cell:
         return Cell("")
     bytes_more = f"{'-' if step < 0 else '+'}{bytes_text(round(abs(step)))}"
     text = bytes_more if change.name == "size" else f"{step:+.3g}"
+    if change.may_be_chance:
+        return Cell(f"{text}, may be chance", Tone.UNSURE)
     if change.is_better is None:
         return Cell(text)
     return Cell(f"{text} {'better' if change.is_better else 'worse'}", Tone.GOOD if change.is_better else Tone.BAD)
@@ -178,6 +188,13 @@ def _change_cell(change: Change) -> Cell:
 
 def _compared(compared: Compared) -> dict[str, Any]:
     changes = [
-        {"name": one.name, "left": one.left, "right": one.right, "better": one.is_better} for one in compared.changes
+        {
+            "name": one.name,
+            "left": one.left,
+            "right": one.right,
+            "better": one.is_better,
+            "interval": None if one.interval is None else list(one.interval),
+        }
+        for one in compared.changes
     ]
     return {"changes": changes, "equal": compared.equal}

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from pipelines.values import Verdict
 from pipelines.views.blocks import number_text, visible
+from pipelines.views.diff import interval_text
 from pipelines.views.parts import bytes_text
 
 if TYPE_CHECKING:
@@ -106,12 +107,14 @@ def _cells(found: Difference) -> Iterator[str]:
 
 
 def _changes(title: str, left: str, right: str, compared: Compared) -> Iterator[str]:
-    rows = [
-        (change.name, _value(change, change.left), _value(change, change.right), _step(change))
-        for change in compared.changes[:_ROWS]
-    ]
+    shown = compared.changes[:_ROWS]
+    rows = [[change.name, _value(change, change.left), _value(change, change.right), _step(change)] for change in shown]
+    columns = [title, left, right, "change"]
+    if any(change.interval for change in shown):
+        columns.append("95 % interval")
+        rows = [[*row, interval_text(change)] for row, change in zip(rows, shown, strict=True)]
     if rows:
-        yield _table((title, left, right, "change"), rows)
+        yield _table(columns, rows)
     more = len(compared.changes) - _ROWS
     said = [f"and {more} more"] if more > 0 else []
     said += [f"{compared.equal} equal"] if compared.equal and title == "metric" else []
@@ -133,6 +136,8 @@ def _step(change: Change) -> str:
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in (left, right)):
         return ""
     better = {True: " better", False: " worse", None: ""}[change.is_better]
+    if change.may_be_chance:
+        better = ", may be chance"
     return f"{float(right) - float(left):+.3g}{better}"
 
 

@@ -149,7 +149,7 @@ def test_a_version_is_compared_with_the_champion(tmp_path: Path) -> None:
     assert ship(world, "-p", "epochs", "3")
     said = markdown(world)
     assert "### Metrics against digits@1" in said
-    assert re.search(r"\| accuracy \| 0.95 \| 0.96 \| \+0.01 better \|", said)
+    assert re.search(r"\| accuracy \| 0.95 \| 0.96 \| \+0.01 better \| \+0.0\d+ to \+0.0\d+ \|", said)
     assert re.search(r"\| epochs \| 8 \| 3 \| -5 \|", said)
 
 

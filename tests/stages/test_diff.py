@@ -58,6 +58,29 @@ def test_the_other_way_round_it_is_worse(world: World) -> None:
     assert metric.is_better is False
 
 
+def test_a_change_of_a_few_rows_may_be_chance(tmp_path: Path) -> None:
+    """Two rows of 400 are answered otherwise: the interval of the change says so, and no view calls it better."""
+    world = World(tmp_path, accuracy={1: 0.95, 2: 0.955})
+    for number in (1, 2):
+        world.train(epochs=str(number))
+        world.validate(number)
+    found = between(world)
+    (metric,) = found.metrics.changes
+    assert metric.interval is not None
+    low, high = metric.interval
+    assert low <= 0 < metric.right - metric.left < high
+    text = DiffView(found).text(100)
+    assert "+0.005, may be chance" in text
+    assert "better" not in text
+
+
+def test_a_change_without_rows_has_no_interval(world: World) -> None:
+    """A version that was not validated has metrics of its training alone; what is known is shown."""
+    world.train(epochs="3")
+    assert [change.interval for change in between(world, "digits@1", "digits@3").metrics.changes] == [None]
+    assert "interval" not in DiffView(between(world, "digits@1", "digits@3")).text(100)
+
+
 def test_the_changed_cells_are_found_in_what_ran(world: World) -> None:
     """Line by line, with the count of those that are the same."""
     one, two = (world.ports.registry.get(VersionSpec("digits", number)) for number in (1, 2))
@@ -127,8 +150,9 @@ def test_the_view_says_better_and_counts_the_rest(world: World) -> None:
     assert "Equal: 3 parameters" in text
     assert "+0.07 better" in view.html()
     told = view.json()
-    assert told["metrics"] == {
-        "changes": [{"name": "accuracy", "left": 0.92, "right": 0.99, "better": True}],
-        "equal": 1,
-    }
+    (change,) = told["metrics"]["changes"]
+    low, high = change.pop("interval")
+    assert 0.04 < low < 0.07 < high < 0.1
+    assert change == {"name": "accuracy", "left": 0.92, "right": 0.99, "better": True}
+    assert told["metrics"]["equal"] == 1
     assert (told["left"], told["right"]) == ("digits@1", "digits@2")
