@@ -33,7 +33,7 @@ class _Model(Table):
     tests: list[str] = Field(default=[], description="a list of paths of files and folders, inside the project")
     gates: dict[str, Any] = Field(default={}, description="a table of gates")
     rollout: dict[str, Any] = Field(default={}, description="a table")
-    capture: dict[str, Any] = Field(default={}, description="a table")
+    capture: bool | dict[str, Any] = Field(default={}, description="a table, or false")
     drift: bool | dict[str, Any] = Field(default={}, description="a table, or false")
 
 
@@ -158,6 +158,8 @@ def _rollout(reader: Reader, value: Any, key: Key) -> Rollout | None:
 
 
 def _capture(reader: Reader, value: Any, key: Key) -> CaptureSettings | None:
+    if isinstance(value, bool):
+        return CaptureSettings() if value else CaptureSettings(rate=0.0)
     read = reader.table(_Capture, value, key)
     if read is None:
         return None

@@ -81,6 +81,14 @@ def test_everything_a_file_may_say_is_read(root: Path) -> None:
     assert model.drift == DriftSettings(window_rows=200, min_minutes=0.0, alpha=0.001, min_psi=0.2)
 
 
+def test_captures_are_switched_off_by_one_word(root: Path) -> None:
+    """And on by the other."""
+    write(root, f"{MODEL}\ncapture = false")
+    assert read_project(root).model("digits").capture.rate == 0.0
+    write(root, f"{MODEL}\ncapture = true")
+    assert read_project(root).model("digits").capture == CaptureSettings()
+
+
 def test_drift_is_switched_off_by_one_word(root: Path) -> None:
     """And on by the other."""
     write(root, f"{MODEL}\ndrift = false")
