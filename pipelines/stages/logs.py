@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pipelines.errors import Refused
 from pipelines.policy.logs import last, masked, select, summarize
 from pipelines.values import VersionRef, read_ref
 from pipelines.values.logs import LogQuery, LogRecord, Template
@@ -63,10 +64,14 @@ class Summary:
 
 
 def read(query: LogQuery, logs: Logs) -> list[LogRecord]:
-    """The last messages that the query asks for, the latest last."""
+    """The last messages that the query asks for, the latest last.
+
+    Raises:
+        Refused: the version has no log.
+    """
     is_plain = query == LogQuery(ref=query.ref, lines=query.lines)
     enough = max(_LEAST_BYTES, query.lines * _BYTES_PER_LINE) if is_plain else None
-    found = [record for source in logs.sources(query.ref) for record in select(logs.read(source, enough), query)]
+    found = [record for source in _sources(query, logs) for record in select(logs.read(source, enough), query)]
     return last(found, query.lines)
 
 
@@ -92,8 +97,9 @@ def summarize_logs(query: LogQuery, logs: Logs, templates: Templates) -> Summary
 
     Raises:
         MissingExtra: see `Templates`.
+        Refused: the version has no log.
     """
-    shown = logs.sources(query.ref)
+    shown = _sources(query, logs)
     records = [record for source in shown for record in select(logs.read(source), query)]
     pairs = _pairs(shown, logs.sources())
     earlier = [record for source in sorted(set(pairs.values())) for record in logs.read(source)]
@@ -104,6 +110,18 @@ def summarize_logs(query: LogQuery, logs: Logs, templates: Templates) -> Summary
     news = {name: frozenset(said.get(before, ())) for name, before in pairs.items()}
     found = summarize(records, texts[len(earlier) :], news)
     return Summary(found, len(records), pairs)
+
+
+def _sources(query: LogQuery, logs: Logs) -> list[str]:
+    found, ref = logs.sources(query.ref), query.ref
+    if ref is not None and not found:
+        every = [name for name in logs.sources() if name.startswith(f"{ref.model}@")]
+        raise Refused(
+            f"{ref} has written no log",
+            instead=f"there {'is that' if len(every) == 1 else 'are those'} of {', '.join(every)}" if every else "",
+            then="A version has one from its first start on: `turnout deploy` starts it.",
+        )
+    return found
 
 
 def _pairs(shown: Sequence[str], every: Sequence[str]) -> dict[str, str]:

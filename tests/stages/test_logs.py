@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.adapters.templates import DrainTemplates
+from pipelines.errors import Refused
 from pipelines.local.logs import LogFiles
 from pipelines.stages.logs import follow, read, summarize_logs
 from pipelines.values import VersionRef
@@ -80,6 +81,19 @@ def test_a_first_version_and_the_daemon_are_compared_with_nothing(tmp_path: Path
     write(tmp_path, "daemon", "hello")
     (found,) = summarize_logs(LogQuery(), LogFiles(tmp_path), DrainTemplates()).templates
     assert (found.is_new, found.by_source) == (None, {"digits@1": 1, "daemon": 1})
+
+
+def test_a_version_that_never_ran_has_no_log(tmp_path: Path) -> None:
+    """Whoever asks for a wrong one is told which there are, and not that nothing was written."""
+    with pytest.raises(Refused, match=r"digits@7 has written no log\. A version"):
+        read(LogQuery(SEVEN), LogFiles(tmp_path))
+    write(tmp_path, "digits@3", "a")
+    write(tmp_path, "digits@6", "a")
+    write(tmp_path, "credit@7", "a")
+    with pytest.raises(Refused, match=r"digits@7 has written no log; there are those of digits@3, digits@6\."):
+        read(LogQuery(SEVEN), LogFiles(tmp_path))
+    with pytest.raises(Refused, match="digits@7 has written no log"):
+        summarize_logs(LogQuery(SEVEN), LogFiles(tmp_path), DrainTemplates())
 
 
 def test_a_summary_of_nothing_is_empty(tmp_path: Path) -> None:
