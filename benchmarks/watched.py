@@ -1,9 +1,10 @@
 """`python -m benchmarks.watched`, or `make bench`: what it costs a host that it counts, is scraped and keeps a sample.
 
-Three hosts of the same bento are pressed in turn, each round in another order: one that neither counts nor keeps; one
-that counts, and whose metrics are read each second; one that keeps a tenth of its requests besides. All get the headers
-that the gateway writes. They are started anew several times: two processes of the very same code differ by some per
-cent for as long as they live.
+Four hosts of the same bento are pressed in turn, each round in another order: one that neither counts nor keeps; one
+that counts, and whose metrics are read each second; one that keeps a tenth of its requests besides; and one whose
+requests the judge of a canary looks at, too. All get the headers that the gateway writes; the mark of the version that
+was chosen comes only with those that are judged. They are started anew many times: two processes of the very same code
+differ by some per cent for as long as they live.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from pipelines.values import CaptureSettings
 
 DOCS = ROOT / "docs" / "performance.md"
 STARTS = 30
-"""So often all three are started anew, and pressed once."""
+"""So often all four are started anew, and pressed once."""
 SECONDS = 1.0
 RATE = 0.1
 LOST_AIM = 0.05
@@ -47,22 +48,24 @@ LOST_AIM = 0.05
 LEVEL = 0.95
 SCRAPE_SECONDS = 1.0
 UNCOUNTED = Path(__file__).with_name("uncounted.py")
-MARKED = SCRIPT.with_name("marked.lua")
-PLAIN, COUNTED, KEPT = "neither", "counted and scraped", "counted, scraped, a tenth kept"
+KNOWN, MARKED = SCRIPT.with_name("known.lua"), SCRIPT.with_name("marked.lua")
+PLAIN, COUNTED, KEPT, JUDGED = "neither", "counted and scraped", "a tenth kept, too", "and all of them judged"
 MARKS = ("<!-- watched: begin -->", "<!-- watched: end -->")
 
 
 @dataclass
 class Watched:
-    """One of the three.
+    """One of the four.
 
     Args:
+        script: What is sent.
         url: Where it is asked, at present.
         pid: Its process, at present.
         samples: What was seen, by number of connections.
         cpu: Microseconds of processor that a request took it, beside each of these; others disturb that less.
     """
 
+    script: Path = KNOWN
     url: str = ""
     pid: int = 0
     samples: dict[int, list[Sample]] = field(default_factory=dict)
@@ -72,7 +75,7 @@ class Watched:
         """Ask for a while."""
         process = psutil.Process(self.pid)
         before = process.cpu_times()
-        sample = press(f"{self.url}/predict", body, connections, seconds, MARKED)
+        sample = press(f"{self.url}/predict", body, connections, seconds, self.script)
         after = process.cpu_times()
         took = after.user + after.system - before.user - before.system
         self.samples.setdefault(connections, []).append(sample)
@@ -116,19 +119,19 @@ def lost(one: Watched, plain: Watched, connections: int) -> Cost:
 
 
 def measure(folder: Path, starts: int, seconds: float) -> tuple[dict[str, Watched], int]:
-    """Press all three in turn; also how many requests were kept."""
+    """Press all four in turn; also how many requests were kept."""
     material = prepare(WORK)
     body = folder / "body.json"
     body.write_text(json.dumps({"inputs": material.rows[:1].tolist()}))
     captures = CaptureFolder(folder / "captures")
     captures.set("digits", CaptureSettings(rate=RATE, max_mb=100_000))
-    ways = {PLAIN: Watched(), COUNTED: Watched(), KEPT: Watched()}
+    ways = {PLAIN: Watched(), COUNTED: Watched(), KEPT: Watched(), JUDGED: Watched(MARKED)}
     for start in range(starts):
         with contextlib.ExitStack() as stack:
             for name, way in ways.items():
-                path = captures.path if name == KEPT else None
+                path = captures.path if name in (KEPT, JUDGED) else None
                 stack.enter_context(_host(way, folder, material, body, path, is_counted=name != PLAIN))
-            for name in (COUNTED, KEPT):
+            for name in (COUNTED, KEPT, JUDGED):
                 stack.enter_context(_scraping(ways[name].url))
             _press_all(ways, body, seconds, turn=start % len(ways))
             time.sleep(SCRAPE_SECONDS)  # what waits is written
@@ -154,7 +157,7 @@ def _host(
     launch = Launch(command, port, "/predict", folder, environment)
     with Server(launch, folder / f"{port}.log") as server:
         server.ready_seconds(body.read_bytes())
-        press(launch.url, body, max(CONNECTIONS), WARM_UP_SECONDS, MARKED)
+        press(launch.url, body, max(CONNECTIONS), WARM_UP_SECONDS, way.script)
         way.url, way.pid = launch.url.removesuffix(launch.path), server.pid
         yield
 
@@ -185,15 +188,16 @@ def page(ways: Mapping[str, Watched], kept: int, busy: float) -> str:
     said = f"{time.strftime('%Y-%m-%d')}, {starts} starts of each, {os.cpu_count()} cores."
     if busy > QUIET_PERCENT:
         said += f" The machine was not quiet: others used {busy:.0f} % of it."
-    columns = [*(f"req/s, {name}" for name in ways), "cost of all", "processor's time, microseconds a request"]
+    columns = [*(f"req/s, {name}" for name in ways), "cost of counting and keeping", "of judging, too"]
     rows = [said, "", f"| connections | {' | '.join(columns)} |", "|---:" * (len(columns) + 1) + "|"]
     costs = {count: lost(ways[KEPT], ways[PLAIN], count) for count in CONNECTIONS}
     for count, cost in costs.items():
         rates = [f"{median(sample.rate for sample in way.samples[count]):,.0f}" for way in ways.values()]
-        spent = " / ".join(f"{median(way.cpu[count]):.1f}" for way in ways.values())
-        rows.append(f"| {count} | {' | '.join(rates)} | {cost} | {spent} |")
+        rows.append(f"| {count} | {' | '.join(rates)} | {cost} | {lost(ways[JUDGED], ways[PLAIN], count)} |")
+    spent = [f"{median(way.cpu[CONNECTIONS[1]]):.1f}" for way in ways.values()]
+    rows.append(f"\nAt {CONNECTIONS[1]} connections a request took {', '.join(spent)} microseconds of the processor.")
     failed = sum(way.failed for way in ways.values())
-    aim = f"Aim (at most {LOST_AIM:.0%} of them): {verdict(costs)}."
+    aim = f"Aim (counting and keeping at most {LOST_AIM:.0%} of the requests a second): {verdict(costs)}."
     return "\n".join([*rows, "", f"{kept:,} requests were kept, {failed} failed. {aim}"])
 
 

@@ -6,12 +6,12 @@ import pytest
 
 from benchmarks.load import Sample
 from benchmarks.visit import CONNECTIONS
-from benchmarks.watched import COUNTED, KEPT, PLAIN, Watched, lost, page
+from benchmarks.watched import COUNTED, JUDGED, KEPT, PLAIN, Watched, lost, page
 
 
 def _watched(*rates: float) -> Watched:
     samples = {count: [Sample(count, rate, 0.1, 0.2, 0) for rate in rates] for count in CONNECTIONS}
-    return Watched("", 0, samples, {count: [1e6 / rate for rate in rates] for count in CONNECTIONS})
+    return Watched(samples=samples, cpu={count: [1e6 / rate for rate in rates] for count in CONNECTIONS})
 
 
 def test_the_cost_is_the_median_of_the_starts() -> None:
@@ -30,11 +30,11 @@ def test_its_interval_is_that_of_the_order_statistics() -> None:
 def test_what_costs_too_much_is_said() -> None:
     """The aim is named, and where it was missed, and where the interval does not say."""
     plain, kept = _watched(1000.0), _watched(940.0)
-    text = page({PLAIN: plain, COUNTED: _watched(990.0), KEPT: kept}, 7, busy=55)
-    assert "| 1 | 1,000 | 990 | 940 | 6.0% (6.0% to 6.0%) | 1000.0 / 1010.1 / 1063.8 |" in text
+    text = page({PLAIN: plain, COUNTED: _watched(990.0), KEPT: kept, JUDGED: _watched(900.0)}, 7, busy=55)
+    assert "| 1 | 1,000 | 990 | 940 | 900 | 6.0% (6.0% to 6.0%) | 10.0% (10.0% to 10.0%) |" in text
+    assert "took 1000.0, 1010.1, 1063.8, 1111.1 microseconds" in text
     assert "55 %" in text
     assert "missed at 1 and 16 and 64." in text
-    kept.samples = _watched(960.0).samples
-    assert "of them): met" in page({PLAIN: plain, COUNTED: plain, KEPT: kept}, 7, busy=1)
+    assert "second): met." in page({PLAIN: plain, COUNTED: plain, KEPT: _watched(960.0), JUDGED: kept}, 7, busy=1)
     apart, pair = _watched(960.0, 940.0), _watched(1000.0, 1000.0)
-    assert "cannot be told at 1 and 16 and 64." in page({PLAIN: pair, COUNTED: pair, KEPT: apart}, 7, busy=1)
+    assert "cannot be told at 1 and 16 and 64." in page({PLAIN: pair, COUNTED: pair, KEPT: apart, JUDGED: apart}, 7, 1)
