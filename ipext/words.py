@@ -2,7 +2,7 @@
 
 `$name`, `$name.attribute` and `{expression}` stand for values, but not between quotes: there every character stands
 for itself, so that a reason may say `'costs $5 {more}'`. A value is one word, whatever is in it. `$$`, `{{` and `}}`
-are `$`, `{` and `}`; a backslash takes the next character as it is.
+are `$`, `{` and `}`; a backslash takes the next character as it is. What follows a `#` that begins a word is a comment.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ class _Reader:
         if character.isspace():
             self._end_word()
             self._at += 1
+        elif character == "#" and self._word is None:
+            self._at = len(self._line)
         elif character in "'\"":
             self._quoted(character)
         elif pair in ("$$", "{{", "}}"):

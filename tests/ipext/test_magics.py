@@ -152,6 +152,20 @@ def test_results_are_passed_on(shell: InteractiveShell) -> None:
     assert "digits@1" in shown._repr_mimebundle_()["text/html"]
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/magics.md"])
+def test_the_lines_of_a_page_run_as_they_stand(fakes: Fakes, shell: InteractiveShell, page: str) -> None:
+    """One after the other, with the comments behind them; the version that was trained is the one that is deployed."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    (block,) = re.findall(r"<!-- run by tests/ipext/test_magics.py -->\n```python\n(.*?)```", text, re.DOTALL)
+    fakes.operator.answers["live_at"] = {"ref": "digits@1", "begins": "2026-01-01T00:00:00+00:00"}
+    fakes.operator.models["digits"] = {**ENTRY, "candidate": "digits@2"}
+    for line in block.splitlines():
+        if line != "%load_ext ipext":
+            run(shell, line)
+    asked = [(verb, arguments.get("ref")) for verb, _, arguments in fakes.operator.asked if verb != "ask"]
+    assert asked[:2] == [("deploy", "digits@1"), ("rollback", None)]
+
+
 def test_json_is_the_document(shell: InteractiveShell) -> None:
     """As the terminal prints it, as a dict."""
     assert run(shell, "%status --json")["models"]["digits"]["phase"] == "live"

@@ -31,6 +31,8 @@ VALUES = {"v": "digits@7", "n": 3, "names": {"a": "x y"}, "it": SimpleNamespace(
         ("{ {1: 2}[1] }", ["2"]),
         ("--reason 'costs $5 {more}' \"$v {n}\"", ["--reason", "costs $5 {more}", "$v {n}"]),
         ("5$ $ }", ["5$", "$", "}"]),
+        ("digits@7  # it's {unknown}, $x and so on", ["digits@7"]),
+        ("a#1 '# 2' \\#3 ''#4", ["a#1", "# 2", "#3", "#4"]),
     ],
 )
 def test_a_line_is_read_as_in_a_shell(line: str, words: list[str]) -> None:
