@@ -43,5 +43,5 @@ def check_memory(
         instead=f"{reserve:.0f} MB of them stay free for the machine",
         then=f"Without traffic and warm: {named}; a smaller `rollout.keep` stops them."
         if dispensable
-        else "Stop another model (`turnout down MODEL`) or another program.",
+        else "`turnout undo MODEL` calls off another model's rollout; or stop another program.",
     )
