@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,25 @@ def test_what_a_person_has_ended_is_said_to_have_ended_at_once(court: Court, ver
     assert (at_once["state"], at_once["needed"]) == (state, None)
     court.second((0, 0), BUSY)
     assert court.said()["reason"] == at_once["reason"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "more", "kind", "share"), [("promote", {}, "bake", 100), ("deploy", 30, "canary", 30)]
+)
+def test_what_a_person_has_moved_is_said_to_have_moved_at_once(
+    court: Court, verb: str, more: Any, kind: str, share: int
+) -> None:
+    """The status that the command itself shows does not speak of the share that the candidate had before."""
+    for _ in range(3):
+        court.second((0, 0), BUSY)
+    assert "no traffic at 20 %" in court.said()["reason"]
+    court.world.do(verb, **({"ref": str(B), "share": more} if more else more))
+    at_once = court.said()
+    assert (at_once["kind"], at_once["share"], at_once["needed"]) == (kind, share, None)
+    assert at_once["reason"] == f"{B} has just got {share} % of the traffic"
+    court.second(GOOD, BUSY)
+    assert court.said()["share"] == share
+    assert "just got" not in court.said()["reason"]
 
 
 def test_a_bake_lasts_as_long_as_it_was_watched(court: Court) -> None:

@@ -32,6 +32,8 @@ _ENDED = {
 }
 _OPEN = ("judging", "holding", "asking")
 """States of a rollout that has not ended."""
+_KINDS: Mapping[Phase, str] = {Phase.CANARY: "canary", Phase.BAKING: "bake"}
+"""What is judged of a rollout in a phase."""
 
 
 class Judge:
@@ -145,8 +147,7 @@ class Judge:
             deployment.champion,
             deployment.split,
         )
-        phases: Mapping[Phase, str] = {Phase.CANARY: "canary", Phase.BAKING: "bake"}
-        kind = phases.get(deployment.phase)
+        kind = _KINDS.get(deployment.phase)
         if kind is None or candidate is None or champion is None or split is None or not self._is_judged(deployment):
             return None
         known = self._cases.get(model)
@@ -243,6 +244,8 @@ class Judge:
             if deployment.candidate != case.pair.candidate:
                 # A person has ended it since the last look.
                 said = self._ended(case, *_outcome(case, deployment))
+            else:
+                said = _moved_on(said, case.trial, deployment)
         if trouble:
             held = {"state": "holding", "verdict": Verdict.INCONCLUSIVE.value, "needed": None, "asks": False}
             said = {**said, **held, "reason": f"nothing is decided: {trouble}"}
@@ -264,6 +267,19 @@ def _outcome(case: Case, deployment: Deployment) -> tuple[str, str]:
     if candidate in deployment.quarantined:
         return "rolled_back", deployment.quarantined[candidate]
     return "called_off", f"{candidate} is not under way any more"
+
+
+def _moved_on(said: dict[str, Any], trial: Trial, deployment: Deployment) -> dict[str, Any]:
+    """What is said of a rollout, without what was true of the share that its candidate had at the last look."""
+    weights = deployment.split.weights if deployment.split else {}
+    share = next((weight for ref, weight in weights.items() if ref == deployment.candidate), 0)
+    kind = _KINDS.get(deployment.phase, trial.kind)
+    if (kind, share) == (trial.kind, round(trial.share * 100)):
+        return said
+    reason = f"{deployment.candidate} has just got {share} % of the traffic"
+    state = "judging" if said["state"] == "asking" else said["state"]
+    open_again = {"state": state, "verdict": Verdict.INCONCLUSIVE.value, "needed": None, "asks": False}
+    return {**said, **open_again, "kind": kind, "share": share, "reason": reason}
 
 
 def _names(trial: Trial) -> tuple[str, str, str, str]:
