@@ -11,7 +11,7 @@ from pipelines.errors import BadInput, Refused, StorageFailed, TurnoutError
 from pipelines.local.failpoints import failpoint
 from pipelines.local.hands import Hands, down, up
 from pipelines.local.journal import Journal, Operation
-from pipelines.local.settling import Settler, champion_moved, event_of
+from pipelines.local.settling import Settler, champion_moved, event_of, is_fresh_rollback
 from pipelines.local.turns import Job, Turns, who
 from pipelines.policy.deployment import (
     Plan,
@@ -192,6 +192,8 @@ class Engine:
         after = self._decide(request, before, health, incoming)
         way = plan(before, after, gone)
         if after == before and not way.start:
+            if request.verb == "rollback":
+                watcher.step(Step(1, 1, f"nothing to do: {before.champion} serves; --to REF goes further back"))
             done = Done(before)
             watcher.done(done)
             return done
@@ -262,6 +264,7 @@ class Engine:
                     reason=reason or f"rolled back by {who(request.actor)}",
                     quarantine=bool(given.get("quarantine", True)),
                     incoming=incoming,
+                    is_fresh=is_fresh_rollback(self.journal.last(now.model), now, self.clock.now()),
                 )
             case "undo":
                 return after_undo(now, healthy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 from pipelines.errors import StorageFailed, TurnoutError
@@ -12,6 +13,8 @@ from pipelines.local.turns import Turns, who
 from pipelines.policy.deployment import makeshift, plan
 from pipelines.ports import Clock
 from pipelines.values import Deployment, Moment, Phase
+
+FRESH = timedelta(minutes=1)
 
 
 class Settler:
@@ -113,6 +116,12 @@ def event_of(operation: Operation, action: str, reason: str, at: Moment) -> Even
             **({"judge": operation.arguments["evidence"]} if operation.arguments.get("evidence") else {}),
         },
     )
+
+
+def is_fresh_rollback(last: Operation | None, now: Deployment, at: Moment) -> bool:
+    """Whether the model is as a rollback of the last minute has left it."""
+    is_its = last is not None and last.verb == "rollback" and last.after == now
+    return is_its and last is not None and timedelta(0) <= at - last.started < FRESH
 
 
 def champion_moved(operation: Operation) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,8 @@ from pipelines.local.journal import Journal
 from pipelines.values import Bento, Phase, Rollout, Split, VersionRef
 from tests.local.world import ANNA, A, B, C, Thread, Watch, World, until
 
+D = VersionRef("digits", 4)
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
@@ -41,6 +43,46 @@ def test_a_line_of_operations(world: World) -> None:
     world.do("rollback")
     assert world.weights() == {A: 100}
     assert frozenset(world.target.health()) == {A}
+
+
+def test_a_second_rollback_at_once_is_the_same_one(world: World) -> None:
+    """Two have seen the same harm: the champion, which has done none, stays. A minute later it means the champion."""
+    world.do("deploy", A, share=100)
+    for ref in (B, C):
+        world.do("deploy", ref)
+        world.do("promote")
+        world.clock.advance(11)
+        world.upkeep.tick()
+    world.do("deploy", D)
+    world.do("rollback")
+    first = world.now
+    assert (first.champion, list(first.quarantined)) == (C, [D])
+    watch = Watch(world.target.calls)
+    done = world.engine.operate(Request("again", "rollback", "digits", {}), watch)
+    assert (done.changed, world.now) == (False, first)
+    assert "nothing to do: digits@3 serves; --to REF goes further back" in [step.says for step in watch.steps]
+    world.do("rollback", to=str(B))
+    assert world.now.champion == B
+    world.do("deploy", C, share=100, force=True, reason="it was good")
+    world.clock.advance(11)
+    world.upkeep.tick()
+    world.do("rollback")
+    assert world.now.champion == B, "what was promoted since is left, however soon"
+
+
+def test_a_rollback_later_leaves_the_champion(world: World) -> None:
+    """What was gone back to an hour ago may be what does harm now."""
+    world.do("deploy", A, share=100)
+    world.do("deploy", B)
+    world.do("promote")
+    world.clock.advance(11)
+    world.upkeep.tick()
+    world.do("deploy", C)
+    world.do("rollback")
+    world.clock.advance(2)
+    world.do("rollback")
+    assert world.now.champion == A
+    assert set(world.now.quarantined) == {B, C}
 
 
 def test_the_order_is_start_route_stop(world: World) -> None:

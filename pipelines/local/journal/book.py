@@ -95,6 +95,14 @@ class Journal(JournalFile):
         rows = self.rows("SELECT * FROM operations WHERE outcome IS NULL ORDER BY started, rowid")
         return [_operation(row) for row in rows]
 
+    def last(self, model: str) -> Operation | None:
+        """The operation that a model's deployment is as it is by; None where nothing was ever done."""
+        row = self.row(
+            "SELECT * FROM operations WHERE model = ? AND outcome = 'done' ORDER BY finished DESC, rowid DESC LIMIT 1",
+            model,
+        )
+        return _operation(row) if row else None
+
     def history(self, model: str, limit: int = 100) -> list[Event]:
         """What was done with a model, the latest first."""
         rows = self.rows("SELECT * FROM events WHERE model = ? ORDER BY id DESC LIMIT ?", model, limit)

@@ -15,6 +15,7 @@ def after_rollback(
     reason: str,
     quarantine: bool = True,
     incoming: VersionRef | None = None,
+    is_fresh: bool = False,
 ) -> Deployment:
     """Away from the present version, in every phase; it stays away until somebody overrides that with a reason.
 
@@ -28,6 +29,8 @@ def after_rollback(
         quarantine: Whether the versions left may not come back by themselves.
         incoming: What a deploy was about to bring when the rollback stopped it: that is left then, and nothing else
             when nothing else was under way.
+        is_fresh: Whether a rollback has just led here. Another one without a goal means the same then: a person and
+            the judge, or two persons, have seen the same harm, and the champion has done none.
 
     Raises:
         Refused: there is nowhere to go, or `to` is quarantined, not ready, or itself what would be left.
@@ -36,7 +39,7 @@ def after_rollback(
         return _turned_away(now, incoming, reason) if quarantine else now
     if now.phase is Phase.EMPTY:
         raise Refused(f"{now.model} serves nothing", then=f"`turnout deploy {now.model}@N` starts a version.")
-    if to is not None and to == now.champion and now.phase is Phase.LIVE:
+    if now.phase is Phase.LIVE and (to == now.champion or (to is None and is_fresh)):
         return now
     goal = _goal(now, to, healthy, now.candidate or incoming or now.champion)
     left = (carrying(now) | {ref for ref in (now.candidate, incoming) if ref is not None}) - {goal}
