@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import BadInput, ServeFailed
+from pipelines.errors import BadInput, ServeFailed, StorageFailed
 from pipelines.local.envoy.gateway import EnvoyGateway
 from pipelines.local.envoy.settings import GatewayFiles, GatewaySettings
 from pipelines.local.runtime import Runtime
@@ -226,6 +227,29 @@ def test_what_the_gateway_refuses_is_told_and_undone(two: World) -> None:
     assert statuses(two.ask_many(3)) == {200: 3}
     two.route((8, 100))
     assert versions(two.ask_many(3)) == {"digits@8": 3}
+
+
+@pytest.mark.parametrize(
+    ("room", "doing"), [(0, "the gateway's safe routes"), (200, "what the gateway should do")], ids=["none", "for one"]
+)
+def test_a_full_disk_leaves_the_routes_as_they_are(two: World, room: int, doing: str) -> None:
+    """What cannot be written to its end is told with its path, the version before serves on, and a retry works."""
+    before, files = two.target.split("digits"), two.target.gateway.files
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    size = files.safe_routes.stat().st_size + room if room else 100
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        with pytest.raises(StorageFailed, match=rf"routes\.json while writing {doing}"):
+            two.route((7, 50), (8, 50))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert two.target.split("digits") == before
+    assert versions(two.ask_many(5)) == {"digits@7": 5}
+    assert not list(files.routes.parent.glob(".*")), "nothing half-written lies about"
+    two.route((8, 100), warm=(7,))
+    assert versions(two.ask_many(5)) == {"digits@8": 5}
 
 
 @pytest.mark.parametrize("name", ["", "no header", "a)%", "x" * 65])
