@@ -66,7 +66,7 @@ soak: setup  ## Switch, kill and fill up for an hour, and write down what was lo
 	@$(BIN)/python -m tests.soak.reliability --write-docs
 
 lab: setup  ## Open JupyterLab on the first ten minutes, notebooks/quickstart.ipynb
-	@$(BIN)/jupyter lab notebooks/quickstart.ipynb
+	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb
 
 # What some tests need of the operating system. Without the right to install it they are skipped, and say so.
 system-packages:

@@ -6,7 +6,9 @@ import contextlib
 import os
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +17,15 @@ import psutil
 from pipelines.errors import TurnoutError
 from pipelines.local.failpoints import STEPS, VARIABLE
 from tests.e2e.load import Load
-from tests.e2e.running import RunningLine, make_line, running_line, wait_until
+from tests.e2e.running import BODY, RunningLine, make_line, running_line, wait_until
 from tests.soak.outcome import Outcome, verdict
 
 VERBS = ("deploy", "promote", "rollback", "down")
 VICTIMS = ("daemon", "gateway", "host", "client")
 RECOVERY_SECONDS = 5.0
+OUT_SECONDS, REPLACED_SECONDS = 3.0, 10.0
+SLOW_SECONDS, PROBE_SECONDS = 0.3, 0.05
+"""What takes longer than this was given to a host that hangs."""
 
 
 @dataclass(frozen=True)
@@ -282,3 +287,55 @@ def reboot(folder: Path, scale: float) -> Outcome:
             "everything killed: `turnout up` until the same split serves": f"{back:.1f} s",
         },
     )
+
+
+def hung_host(folder: Path, scale: float) -> Outcome:
+    """One of two replicas of the only version is stopped: when it gets no more requests, and when it is replaced."""
+    out, replaced, waited, counts = [], [], [], []
+    with running_line(folder / "hung", 1, "bake_minutes = 0") as line:
+        line.deploy(1, replicas=2)
+        # By turns: five crashes of one in a row would be too many.
+        for _ in range(max(1, round(4 * scale))):
+            hung = min(line.processes("host"), key=lambda process: process.create_time())
+            # Whoever asks anew while others wait: clients that wait for their answers would soon all do so.
+            with ThreadPoolExecutor(200) as pool:
+                asked: list[Future[tuple[float, float, bool]]] = []
+                begun = time.monotonic()
+                hung.suspend()
+                while not _is_replaced(line, hung):
+                    asked.append(pool.submit(_ask, line.url()))
+                    time.sleep(PROBE_SECONDS)
+                replaced.append(time.monotonic() - begun)
+                ended = [one.result() for one in asked]
+            held_up = [start - begun for start, seconds, is_good in ended if seconds > SLOW_SECONDS or not is_good]
+            out.append(max(held_up, default=0.0))
+            waited.append(max(seconds for _, seconds, _ in ended))
+            counts.append((len(ended), len(held_up), sum(not is_good for _, _, is_good in ended)))
+    total, late, failed = (sum(column) for column in zip(*counts, strict=True))
+    every = f"requests meanwhile, one each {PROBE_SECONDS * 1000:.0f} ms"
+    return Outcome(
+        "A host that hangs",
+        verdict(max(out) <= OUT_SECONDS and max(replaced) <= REPLACED_SECONDS),
+        {
+            "times that one of two replicas was stopped": str(len(out)),
+            "until the last request that it was given": f"at most {max(out):.1f} s",
+            "until another one was ready in its place": f"at most {max(replaced):.1f} s",
+            every: f"{total}, of them given to it {late}, failed {failed}",
+            "slowest answer of those given to it": f"{max(waited):.1f} s",
+        },
+    )
+
+
+def _is_replaced(line: RunningLine, hung: psutil.Process) -> bool:
+    is_gone = not hung.is_running() or hung.status() == psutil.STATUS_ZOMBIE
+    return is_gone and line.entry()["versions"]["digits@1"]["ready"] == 2
+
+
+def _ask(url: str) -> tuple[float, float, bool]:
+    """When a request began, how long it took, and whether it got its answer."""
+    begun = time.monotonic()
+    request = urllib.request.Request(url, BODY.encode(), {"content-type": "application/json"})
+    with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=30) as reply:
+        reply.read()
+        return begun, time.monotonic() - begun, True
+    return begun, time.monotonic() - begun, False

@@ -21,10 +21,11 @@ import psutil
 
 from tests.e2e.line import ROOT
 from tests.soak.canaries import bad_verdicts, equal_versions
-from tests.soak.kills import VICTIMS, kills, reboot
+from tests.soak.kills import VICTIMS, hung_host, kills, reboot
 from tests.soak.long import bad_canaries, endurance, full_disk, operators
 from tests.soak.notebook import open_monitor
 from tests.soak.outcome import Outcome
+from tests.soak.sequences import sequences
 from tests.soak.traffic import first_answers, rollbacks, switches
 
 PARTS = {
@@ -40,6 +41,8 @@ PARTS = {
     "open_monitor": open_monitor,
     "bad_verdicts": bad_verdicts,
     "equal_versions": equal_versions,
+    "sequences": sequences,
+    "hung_host": hung_host,
 }
 RESULTS = ROOT / "build" / "soak"
 PAGE = ROOT / "docs" / "reliability.md"
