@@ -432,7 +432,7 @@ def difference(left: ModelVersion, right: ModelVersion, word: str) -> Difference
         compare(left.parameters, right.parameters),
         Compared(
             tuple(
-                replace(change, interval=(-0.25, 0.125)) if change.name == "accuracy" else change
+                replace(change, interval=(-0.016, 0.036)) if change.name == "accuracy" else change
                 for change in compare(left.metrics, right.metrics, {"log_loss": "lower", "accuracy": "higher"}).changes
             ),
             1,
