@@ -249,7 +249,7 @@ WRONG_CALLS = [
     (["validate", "credit@first"], "first"),
     (["package", "credit@99"], "99"),
     (["promote", "credit@previous"], "previous"),
-    (["serve", "credit@1", "--port", "0"], "port"),
+    (["serve", "credit@1", "--port", "65536"], "port"),
 ]
 
 
