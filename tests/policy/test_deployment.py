@@ -160,6 +160,15 @@ def test_an_impossible_share_is_refused(share: Share) -> None:
         deploy(LIVE, B, share)
 
 
+@pytest.mark.parametrize("ref", [C, D], ids=["the one that stands in", "another one"])
+def test_nobody_becomes_a_shadow_of_a_champion_that_another_stands_in_for(ref: VersionRef) -> None:
+    """While the champion is down its canary answers everything: as a shadow it would answer nothing."""
+    with pytest.raises(Refused, match="digits@2 is not ready, and digits@3 answers for it"):
+        deploy(CANARY, ref, "shadow", healthy=ALL - {B})
+    assert deploy(CANARY, ref, "shadow", healthy=ALL - {C} | {ref}).phase is Phase.SHADOW
+    assert deploy(CANARY, D, "shadow", healthy=frozenset({D})).phase is Phase.SHADOW, "there is nothing to lose"
+
+
 def test_a_shadow_needs_traffic_to_copy() -> None:
     """Where nothing serves there is nothing to mirror."""
     with pytest.raises(Refused, match="no requests to copy"):

@@ -62,7 +62,8 @@ def after_deploy(
 
     Raises:
         BadInput: an impossible share or number of replicas.
-        Refused: a quarantined version without a reason, a version that is not ready, or another one is baking.
+        Refused: a quarantined version without a reason, a version that is not ready, another one is baking, or nobody
+            would answer beside a shadow.
     """
     _check_numbers(share, replicas)
     now = _without_quarantine(now, ref, forced)
@@ -88,11 +89,24 @@ def after_deploy(
         return now if same and now.phase is Phase.BAKING else _baking(begun, bake_until, healthy, keep)
     champion = champion_of(now)
     if share == "shadow":
+        _refuse_silence(now, champion, healthy)
         split = Split(now.model, {champion: 100}, shadow=ref, generation=next_generation(now))
     else:
         split = Split(now.model, {champion: 100 - share, ref: share}, sticky=sticky, generation=next_generation(now))
     phase = Phase.SHADOW if share == "shadow" else Phase.CANARY
     return _unless_same(now, begun.with_(phase=phase, split=split, bake_until=None))
+
+
+def _refuse_silence(now: Deployment, champion: VersionRef, healthy: frozenset[VersionRef]) -> None:
+    """With a shadow only the champion answers: not while it is down and another one stands in for it."""
+    weights = now.split.weights if now.split else {}
+    serving = [str(ref) for ref, weight in weights.items() if weight and ref in healthy]
+    if champion not in healthy and serving:
+        raise Refused(
+            f"{champion} is not ready, and {' and '.join(serving)} answers for it",
+            instead="a shadow answers nobody",
+            then=f"`turnout logs {champion}` says what ails it; a deploy with `--canary 100` replaces it.",
+        )
 
 
 def after_promote(
