@@ -44,7 +44,7 @@ def test_what_it_prints_is_typed_and_answers(tmp_path: Path) -> None:
         )
         assert b"churn@1 answers" in smoke.stdout, smoke.stderr
     finally:
-        line.turnout("down")  # ends what warm kernels come from, too
+        line.turnout("down", "--yes")  # ends what warm kernels come from, too
         left = line.end()
     assert not left
 
